@@ -1,0 +1,1 @@
+"""Keeps AI models available: the domain, with no orchestrator and no database."""

@@ -1,0 +1,246 @@
+"""Every error a caller can meet, in two families: what can pass, and what is final.
+
+An error says what happened, to which model, what was tried and what a person can do. Only `TransientError`
+is worth another attempt (`availability.retry` asks for exactly that); everything else ends the road at once.
+Nothing here formats for a terminal: `as_dict` is the one shape that `--json`, events and artifacts show.
+"""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+
+class ErrorRecord(TypedDict):
+    """An error as data: the `error` of an outcome.
+
+    `tried` lists every attempt or source with its cause, in order; `advice` lists what a person can do.
+    """
+
+    type: str
+    message: str
+    tried: list[str]
+    advice: list[str]
+
+
+class EnhancedModelAvailabilityError(Exception):
+    """Base of all errors raised on purpose by this project.
+
+    Attributes:
+        message: what happened, to which model, expected and got.
+        tried: what was done about it, one sentence each.
+        advice: what a person can do, one sentence each.
+    """
+
+    def __init__(self, message: str, *, tried: Sequence[str] = (), advice: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.tried = tuple(tried)
+        self.advice = tuple(advice)
+
+    def as_dict(self) -> ErrorRecord:
+        """Return the error as plain data."""
+        return ErrorRecord(
+            type=type(self).__name__,
+            message=self.message,
+            tried=list(self.tried),
+            advice=list(self.advice),
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Subclasses take other arguments than they hand to Exception; Prefect and process pools pickle errors.
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(
+    kind: type[EnhancedModelAvailabilityError], args: tuple[object, ...], state: dict[str, object]
+) -> EnhancedModelAvailabilityError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+# --- wrong usage: nothing was started -------------------------------------------------------------------
+
+
+class UsageError(EnhancedModelAvailabilityError):
+    """What was asked for cannot be understood; nothing was started."""
+
+
+class InvalidModelIdError(UsageError):
+    """The text is not a model id of the form `org/name[@revision]`."""
+
+
+class SettingsError(UsageError):
+    """A setting is out of its bounds or cannot be read."""
+
+
+class CatalogError(UsageError):
+    """The catalog file cannot be read or breaks its schema."""
+
+
+# --- what can pass: worth another attempt ---------------------------------------------------------------
+
+
+class TransientError(EnhancedModelAvailabilityError):
+    """It did not work this time; another attempt can."""
+
+
+class SourceUnavailableError(TransientError):
+    """A source could not be reached, broke off or answered with a fault of its own."""
+
+
+class RateLimitedError(SourceUnavailableError):
+    """A source asked us to come back later.
+
+    Attributes:
+        retry_after_seconds: what it asked for, None when it did not say.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after_seconds: float | None, advice: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message, advice=advice)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class DownloadIntegrityError(TransientError):
+    """What arrived is not what the publisher's digest says; nothing of it was published.
+
+    Attributes:
+        path: the file, relative to the snapshot.
+        expected: the publisher's digest.
+        got: the digest of what arrived.
+    """
+
+    def __init__(self, message: str, *, path: str, expected: str, got: str) -> None:
+        super().__init__(message)
+        self.path = path
+        self.expected = expected
+        self.got = got
+
+
+# --- what is final: the model, or what we may do with it ------------------------------------------------
+
+
+class FinalError(EnhancedModelAvailabilityError):
+    """Another attempt would end the same way."""
+
+
+class ModelNotFoundError(FinalError):
+    """No source knows the model.
+
+    Attributes:
+        model_id: the id as it was asked for.
+        near: known ids that look like it.
+    """
+
+    def __init__(self, model_id: str, *, near: Sequence[str] = (), reason: str = "") -> None:
+        near_text = f" Did you mean {', '.join(near)}?" if near else ""
+        super().__init__(
+            f"Model {model_id!r} was not found{': ' + reason if reason else '.'}{near_text}",
+            advice=(
+                "Check the spelling: an id is org/name[@revision], or an alias from the catalog.",
+                "If the model is private or gated, set HF_TOKEN to a token that may read it.",
+            ),
+        )
+        self.model_id = model_id
+        self.near = tuple(near)
+
+
+class RevisionNotFoundError(FinalError):
+    """The model exists, but not this revision of it."""
+
+    def __init__(self, model_id: str, revision: str) -> None:
+        super().__init__(
+            f"{model_id} has no revision {revision!r}.",
+            advice=("Ask for a branch, a tag or a commit of the model, or leave the revision out for main.",),
+        )
+        self.model_id = model_id
+        self.revision = revision
+
+
+class AccessDeniedError(FinalError):
+    """The source knows the model and will not give it to us (401, 403)."""
+
+
+class GatedModelError(AccessDeniedError):
+    """The model's publisher wants its conditions accepted first."""
+
+
+class UnsafeModelError(FinalError):
+    """The supply-chain policy refuses the model; nothing of it was written.
+
+    Attributes:
+        reasons: one sentence for each thing refused.
+    """
+
+    def __init__(self, model_id: str, reasons: Sequence[str], *, advice: Sequence[str] = ()) -> None:
+        shown = "; ".join(reasons[:5]) + (f"; and {len(reasons) - 5} more" if len(reasons) > 5 else "")
+        super().__init__(f"{model_id} is refused: {shown}.", advice=advice)
+        self.model_id = model_id
+        self.reasons = tuple(reasons)
+
+
+class NothingSelectedError(FinalError):
+    """The include, exclude and variant patterns leave no file of the model."""
+
+
+class OfflineError(FinalError):
+    """The network is needed and switched off (`HF_HUB_OFFLINE`)."""
+
+
+class UnverifiableError(FinalError):
+    """The publisher's digest of some content is not known, so it cannot be proven right or wrong."""
+
+
+class InsufficientStorageError(FinalError):
+    """The plan does not fit on the disk or in the quota; it was stopped before the first byte.
+
+    Attributes:
+        needed_bytes: what the plan still writes, with its margin.
+        available_bytes: what it may use.
+    """
+
+    def __init__(
+        self, message: str, *, needed_bytes: int, available_bytes: int, advice: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message, advice=advice)
+        self.needed_bytes = needed_bytes
+        self.available_bytes = available_bytes
+
+
+class StorageError(FinalError):
+    """The store cannot be read or written: full, read-only, or not ours."""
+
+
+class DownloadCancelledError(FinalError):
+    """Somebody cancelled the download; cancelling is final and never retried."""
+
+
+class DownloadFailedError(FinalError):
+    """The download was given up: every attempt and source is in `tried`.
+
+    Attributes:
+        model_id: the model.
+        reason: the last cause.
+        retry_count: how many retries there were after the first attempt.
+    """
+
+    def __init__(
+        self,
+        model_id: str,
+        reason: str,
+        retry_count: int,
+        *,
+        tried: Sequence[str] = (),
+        advice: Sequence[str] = (),
+    ) -> None:
+        attempts = retry_count + 1
+        super().__init__(
+            f"{model_id} could not be downloaded after {attempts} attempt{'s' * (attempts != 1)}: {reason}",
+            tried=tried,
+            advice=advice,
+        )
+        self.model_id = model_id
+        self.reason = reason
+        self.retry_count = retry_count

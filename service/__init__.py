@@ -1,0 +1,1 @@
+"""What other machines may ask: the read side of the Hub protocol over a store."""
