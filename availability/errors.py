@@ -46,7 +46,7 @@ class EnhancedModelAvailabilityError(Exception):
         )
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Subclasses take other arguments than they hand to Exception; Prefect and process pools pickle errors.
+        # Subclasses take other arguments than they hand to Exception, and Prefect pickles errors.
         return _rebuild, (type(self), self.args, self.__dict__)
 
 
