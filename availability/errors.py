@@ -96,9 +96,7 @@ class RateLimitedError(SourceUnavailableError):
         retry_after_seconds: what it asked for, None when it did not say.
     """
 
-    def __init__(
-        self, message: str, *, retry_after_seconds: float | None, advice: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, message: str, *, retry_after_seconds: float | None, advice: Sequence[str] = ()) -> None:
         super().__init__(message, advice=advice)
         self.retry_after_seconds = retry_after_seconds
 
@@ -167,6 +165,14 @@ class GatedModelError(AccessDeniedError):
     """The model's publisher wants its conditions accepted first."""
 
 
+class FileNotServedError(FinalError):
+    """A source lists a file and then does not have it."""
+
+
+class SourceRefusedError(FinalError):
+    """A source refused for a reason that no rule of ours knows."""
+
+
 class UnsafeModelError(FinalError):
     """The supply-chain policy refuses the model; nothing of it was written.
 
@@ -201,9 +207,7 @@ class InsufficientStorageError(FinalError):
         available_bytes: what it may use.
     """
 
-    def __init__(
-        self, message: str, *, needed_bytes: int, available_bytes: int, advice: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, message: str, *, needed_bytes: int, available_bytes: int, advice: Sequence[str] = ()) -> None:
         super().__init__(message, advice=advice)
         self.needed_bytes = needed_bytes
         self.available_bytes = available_bytes

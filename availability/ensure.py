@@ -1,0 +1,207 @@
+"""The road taken without an orchestrator: what the command line and Python programs call.
+
+The order of the steps is the one of `flows.ensure_models`; tenacity repeats what can pass, by the delays of
+`availability.retry`, where Prefect does it there.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from random import SystemRandom
+from threading import Event
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+
+from availability import road
+from availability.catalog import Catalog, CatalogEntry
+from availability.download import Download
+from availability.errors import DownloadFailedError, EnhancedModelAvailabilityError, TransientError
+from availability.inventory import model_status
+from availability.model import ModelId
+from availability.outcome import EnsureOutcome
+from availability.retry import may_pass, retry_delays
+from availability.road import Ready
+from availability.selection import Selection
+from availability.status import Availability
+from availability.transfer.meter import Progress
+from availability.workspace import Workspace
+
+T = TypeVar("T")
+
+ProgressListener = Callable[[ModelId, Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One model that is asked for, and which of its files."""
+
+    model: ModelId
+    selection: Selection
+
+
+def request_for(
+    model: ModelId,
+    entry: CatalogEntry | None,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    variant: str | None = None,
+    pickle_policy: str,
+) -> Request:
+    """Return the request for a model: what the caller says of its files, else what the catalog says."""
+    if entry is not None and not (include or exclude or variant):
+        include, exclude, variant = entry.include, entry.exclude, entry.variant
+    return Request(model, Selection(tuple(include), tuple(exclude), variant, pickle_policy))
+
+
+def ensure_all(
+    workspace: Workspace,
+    requests: Sequence[Request],
+    *,
+    catalog: Catalog,
+    on_progress: ProgressListener | None = None,
+    stop: Event | None = None,
+    download_id: str | None = None,
+) -> list[EnsureOutcome]:
+    """Ensure several models, some at once; one model's failure does not stop the others.
+
+    Args:
+        workspace: where.
+        requests: in the order in which they are begun.
+        catalog: for the status they end with.
+        on_progress: told how far each is, in any thread.
+        stop: set to end all of them.
+        download_id: the id of all of them; one each when None.
+
+    Returns:
+        One outcome for each request, in the same order.
+    """
+    stop = stop or Event()
+    at_once = min(len(requests), workspace.settings.download.max_concurrent_downloads) or 1
+
+    def one(request: Request) -> EnsureOutcome:
+        listener = partial(on_progress, request.model) if on_progress else None
+        download = Download(
+            workspace,
+            request.model,
+            request.selection,
+            download_id=download_id,
+            on_progress=listener,
+            stop=stop,
+            sharers=at_once,
+        )
+        return ensure_one(download, catalog)
+
+    with ThreadPoolExecutor(at_once, thread_name_prefix="model") as pool:
+        try:
+            return list(pool.map(one, requests))
+        except BaseException:
+            stop.set()
+            raise
+
+
+def ensure_one(download: Download, catalog: Catalog) -> EnsureOutcome:
+    """Take one model from wherever it is to verified and published; a failure is part of the outcome."""
+    try:
+        ready = road.find_ready(download)
+        if ready is None:
+            with download.held():
+                ready = _travel(download)
+    except EnhancedModelAvailabilityError as error:
+        return failed_outcome(download, catalog, error)
+    return ready_outcome(download, ready)
+
+
+def _travel(download: Download) -> Ready:
+    # Another process may have brought it while we waited for it.
+    ready = road.find_ready(download)
+    if ready is not None:
+        return ready
+    download.begun = True
+    made = _attempt(download, lambda: road.plan(download))
+    road.reserve(download, made)
+    if made.absent:
+        _attempt(download, lambda: road.fetch(download, made))
+    findings = road.check(download, made)
+    if findings:
+        _attempt(download, lambda: road.repair(download, made, findings))
+        road.confirm(download, made)
+    return road.publish(download, made)
+
+
+def _attempt(download: Download, step: Callable[[], T]) -> T:
+    """Take a step as often as the retry policy allows.
+
+    Raises:
+        DownloadFailedError: it could have passed, and did not in all its attempts.
+        FinalError: another attempt would end the same way.
+    """
+    settings = download.workspace.settings.download
+    delays = retry_delays(
+        settings.max_retries, settings.retry_delay_seconds, settings.max_retry_delay_seconds, SystemRandom()
+    )
+    retrying = Retrying(
+        stop=stop_after_attempt(len(delays) + 1),
+        wait=lambda state: delays[state.attempt_number - 1],
+        retry=retry_if_exception(may_pass),
+        after=lambda state: _note_failure(download, state),
+        before_sleep=lambda _: download.note_retry(),
+        sleep=download.sleep,
+        reraise=True,
+    )
+    return retrying(step)
+
+
+def _note_failure(download: Download, state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, Exception):
+        download.note_failure(error)
+
+
+def ready_outcome(download: Download, ready: Ready) -> EnsureOutcome:
+    """Return the outcome of a road that ended well."""
+    return EnsureOutcome(
+        model_id=download.model.repo_id,
+        revision=download.model.revision,
+        commit=ready.commit,
+        path=ready.path,
+        availability_status=Availability.AVAILABLE,
+        download_id=download.download_id,
+        bytes_total=ready.bytes_total,
+        bytes_fetched=download.meter.bytes_fetched,
+        seconds=download.seconds,
+        attempts=download.attempts,
+        sources=download.meter.bytes_by_source,
+    )
+
+
+def failed_outcome(download: Download, catalog: Catalog, error: EnhancedModelAvailabilityError) -> EnsureOutcome:
+    """Return the outcome of a road that did not end well, with the status the disk tells now."""
+    if isinstance(error, TransientError):
+        error = DownloadFailedError(
+            str(download.model),
+            error.message,
+            download.meter.retries,
+            tried=(*download.causes, *error.tried),
+            advice=(
+                "What has arrived is kept: ask again later, and only the rest is fetched.",
+                f"See whether {download.workspace.settings.hub.endpoint} can be reached from this machine.",
+            ),
+        )
+    status = model_status(download.workspace, download.model, catalog)
+    return EnsureOutcome(
+        model_id=download.model.repo_id,
+        revision=download.model.revision,
+        commit=status.commit,
+        path=status.path,
+        availability_status=status.availability_status,
+        download_id=download.download_id,
+        bytes_total=download.meter.bytes_total or None,
+        bytes_fetched=download.meter.bytes_fetched,
+        seconds=download.seconds,
+        attempts=download.attempts,
+        sources=download.meter.bytes_by_source,
+        error=error,
+    )

@@ -1,0 +1,107 @@
+"""How a road ended, once for everybody: the flow's table, the event, `--json` and the exit code are views of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import TypedDict
+
+from availability.errors import EnhancedModelAvailabilityError, ErrorRecord
+from availability.status import Availability
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code says."""
+
+    OK = 0
+    NOT_VERIFIED = 1
+    WRONG_USAGE = 2
+    UNKNOWN = 3
+
+
+class SourceRecord(TypedDict):
+    """What one source gave: its name and the bytes received from it."""
+
+    source: str
+    bytes_fetched: int
+
+
+class EnsureRecord(TypedDict):
+    """An `EnsureOutcome` as plain data: one entry of `models` in `availability ensure --json`."""
+
+    model_id: str
+    revision: str
+    commit: str | None
+    path: str | None
+    success: bool
+    availability_status: str
+    download_id: str
+    bytes_total: int | None
+    bytes_fetched: int
+    seconds: float
+    attempts: int
+    total_retries: int
+    sources: list[SourceRecord]
+    error: ErrorRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnsureOutcome:
+    """How ensuring one model ended.
+
+    Attributes:
+        model_id: as it was asked for, with aliases resolved.
+        revision: the branch, tag or commit.
+        commit: the commit it stood for, None when that was not found out.
+        path: the snapshot's folder, None when there is no verified one.
+        availability_status: one of the five words, as observed at the end.
+        download_id: the id of the download's record; a flow-run id under Prefect.
+        bytes_total: of the selected files, None when no listing was had.
+        bytes_fetched: received over the network, wasted bytes included.
+        seconds: from the start to the end, waiting for others included.
+        attempts: how often bytes were asked for; 0 when none were needed.
+        sources: bytes received, by source.
+        error: what went wrong, None when all is verified.
+    """
+
+    model_id: str
+    revision: str
+    commit: str | None
+    path: Path | None
+    availability_status: Availability
+    download_id: str
+    bytes_total: int | None
+    bytes_fetched: int
+    seconds: float
+    attempts: int
+    sources: Mapping[str, int] = field(default_factory=dict)
+    error: EnhancedModelAvailabilityError | None = None
+
+    @property
+    def success(self) -> bool:
+        """Whether the snapshot at `path` is complete and verified."""
+        return self.error is None
+
+    @property
+    def total_retries(self) -> int:
+        """How many attempts there were after the first."""
+        return max(0, self.attempts - 1)
+
+    def as_dict(self) -> EnsureRecord:
+        """Return the outcome as plain data."""
+        return EnsureRecord(
+            model_id=self.model_id,
+            revision=self.revision,
+            commit=self.commit,
+            path=str(self.path) if self.path else None,
+            success=self.success,
+            availability_status=self.availability_status,
+            download_id=self.download_id,
+            bytes_total=self.bytes_total,
+            bytes_fetched=self.bytes_fetched,
+            seconds=round(self.seconds, 3),
+            attempts=self.attempts,
+            total_retries=self.total_retries,
+            sources=[SourceRecord(source=name, bytes_fetched=count) for name, count in sorted(self.sources.items())],
+            error=self.error.as_dict() if self.error else None,
+        )

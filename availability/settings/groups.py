@@ -1,0 +1,199 @@
+"""The settings themselves: the one place where a default, a bound, a unit or a sentence is written.
+
+A group built without arguments holds the defaults. Nothing here reads the environment or a file; `load_settings` does.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from huggingface_hub import constants
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from availability.settings.words import (
+    BlockedFileTypes,
+    BlockedModels,
+    FileTypes,
+    Folder,
+    Gigabytes,
+    LowerCase,
+    Seconds,
+    SecretBlockName,
+    Shown,
+    Sources,
+    UpperCase,
+    WebAddress,
+    YamlFile,
+)
+
+PREFIX = "ENHANCED_MODEL_"
+GIGABYTE = 10**9
+_BLOCK_NAME = "a block's name: lower-case letters, digits and single `-`"
+
+ProfileName = Annotated[Literal["production", "development"], LowerCase]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], UpperCase]
+PicklePolicy = Literal["refuse", "scan", "allow"]
+
+
+def _state_beside(validated: dict[str, Any]) -> Path:
+    """Return the folder of our state for a store: beside it, because it belongs to it, and never in it."""
+    store = Path(validated.get("models_directory", constants.HF_HUB_CACHE))
+    return store.with_name(f"{store.name}.availability")
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+class StorageSettings(_Group):
+    """Where models and our records of them are kept, and how much room they may take."""
+
+    models_directory: Annotated[Folder, Shown(default="`HF_HUB_CACHE`, else the client's own cache")] = Field(
+        default_factory=lambda: Path(constants.HF_HUB_CACHE),
+        description="The store: a Hugging Face cache, which other programs may read.",
+    )
+    cache_directory: Annotated[Folder, Shown(default="`<store>.availability`, beside the store")] = Field(
+        default_factory=_state_beside,
+        description="Our state (ledgers, journals, leases, quarantine): never inside the store, nor around it.",
+    )
+    max_storage_gb: Gigabytes = Field(0, ge=0, description="How much the store may hold; 0 means no limit.")
+    min_free_gb: Gigabytes = Field(1, ge=0, description="What a download must leave free on the disk.")
+
+    @property
+    def max_storage_bytes(self) -> int | None:
+        """The quota in bytes, None when there is none."""
+        return round(self.max_storage_gb * GIGABYTE) if self.max_storage_gb else None
+
+    @property
+    def min_free_bytes(self) -> int:
+        """What must stay free, in bytes."""
+        return round(self.min_free_gb * GIGABYTE)
+
+
+class DownloadSettings(_Group):
+    """How models are fetched: how many at once, how fast, and how patiently."""
+
+    max_concurrent_downloads: int = Field(3, ge=1, le=10, description="How many models are fetched at once.")
+    max_retries: int = Field(
+        3, ge=0, le=10, description="Retries after the first attempt, of what can pass; 0 means no retry."
+    )
+    retry_delay_seconds: Seconds = Field(
+        30, ge=1, description="The wait before the first retry; it doubles with each further one."
+    )
+    max_retry_delay_seconds: Annotated[Seconds, Shown(expected="at least `retry_delay_seconds`")] = Field(
+        300, description="The longest wait before a retry, jitter included."
+    )
+    bandwidth_limit_mbps: Annotated[float, Shown(unit="Mbit/s")] = Field(
+        0, ge=0, description="Speed limit of one process; 0 means none."
+    )
+    connections: int = Field(16, ge=1, le=64, description="Connections that one transfer may hold at once.")
+    stall_seconds: Seconds = Field(
+        30, ge=1, le=600, description="A connection that brings no byte for so long has stalled and is replaced."
+    )
+    min_kib_per_second: Annotated[float, Shown(unit="KiB/s")] = Field(
+        4, ge=0, description="Slower than this over `stall_seconds` is a stall too; 0 switches it off."
+    )
+    max_server_wait_seconds: Seconds = Field(
+        300, ge=0, le=3600, description="The longest `Retry-After` that is waited for inside one attempt."
+    )
+
+    @field_validator("max_retry_delay_seconds")
+    @classmethod
+    def _not_below_the_first(cls, seconds: float, info: ValidationInfo) -> float:
+        first = info.data.get("retry_delay_seconds", seconds)
+        if seconds < first:
+            raise ValueError(f"retry_delay_seconds is {first:g}")
+        return seconds
+
+    @property
+    def bandwidth_limit_bytes_per_second(self) -> float | None:
+        """The speed limit in bytes per second, None when there is none."""
+        return self.bandwidth_limit_mbps * 1e6 / 8 or None
+
+    @property
+    def min_bytes_per_second(self) -> float:
+        """The speed below which a connection has stalled, in bytes per second."""
+        return self.min_kib_per_second * 1024
+
+
+class AdmissionSettings(_Group):
+    """What may enter the store."""
+
+    allowed_sources: Sources = Field(("*",), description="Where models may come from.")
+    blocked_models: BlockedModels = Field((), description="Models that may not enter.")
+    allowed_file_types: FileTypes = Field(("*",), description="File types that may enter.")
+    blocked_file_types: BlockedFileTypes = Field(
+        (".exe", ".dll", ".bat", ".cmd", ".scr", ".msi"), description="File types that may not enter."
+    )
+    max_file_gb: Gigabytes = Field(500, gt=0, description="The largest file that may enter.")
+    max_model_gb: Gigabytes = Field(5000, gt=0, description="The largest model that may enter.")
+    max_files: int = Field(20000, ge=1, le=100000, description="The most files a model may have.")
+    pickle_policy: Annotated[PicklePolicy, LowerCase] = Field(
+        "refuse",
+        description="Files that can run code when loaded: refused, scanned first (extra `pickle`), or allowed.",
+    )
+
+
+class FeatureSettings(_Group):
+    """What is switched on."""
+
+    enhanced_downloads: bool = Field(True, description="Verified, resumable downloads from several sources.")
+    health_monitoring: bool = Field(True, description="Scheduled checks of what is stored.")
+    intelligent_fallback: bool = Field(True, description="Alternatives when a model cannot be had.")
+    usage_analytics: bool = Field(True, description="Recording of events for reports and clean-up advice.")
+
+
+class HubSettings(_Group):
+    """Where models come from. The token is no setting: it is `HF_TOKEN` or a Prefect Secret block."""
+
+    endpoint: Annotated[WebAddress, Shown(default="`HF_ENDPOINT`, else `https://huggingface.co`")] = Field(
+        default_factory=lambda: constants.ENDPOINT, description="The hub that is asked."
+    )
+    token_secret_block: Annotated[SecretBlockName | None, Shown(expected=_BLOCK_NAME, default="none", hidden=True)] = (
+        Field(None, description="Name of the Prefect Secret block that holds the token; never the token itself.")
+    )
+
+
+class Settings(BaseSettings):
+    """What concerns the whole installation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="_",
+        env_nested_max_split=1,  # storage, then all of max_storage_gb
+        enable_decoding=False,  # lists are comma-separated, not JSON
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+    )
+
+    profile: ProfileName = Field(
+        "production", description="`development` has its own folders, a small quota and a sample hub."
+    )
+    catalog: YamlFile = Field(
+        Path("deployments/catalog.yaml"), description="The list of models that are kept available."
+    )
+    debug: bool = Field(False, description="Show what developers want to see, such as full tracebacks.")
+    log_level: LogLevel = Field("INFO", description="The least important message that is logged.")
+    storage: StorageSettings = Field(default_factory=StorageSettings)
+    download: DownloadSettings = Field(default_factory=DownloadSettings)
+    admission: AdmissionSettings = Field(default_factory=AdmissionSettings)
+    features: FeatureSettings = Field(default_factory=FeatureSettings)
+    hub: HubSettings = Field(default_factory=HubSettings)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the hook's signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's signature
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the hook's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what is handed in: `load_settings` runs the other sources itself, to know each origin."""
+        return (init_settings,)
+
+    @property
+    def catalog_was_chosen(self) -> bool:
+        """Whether somebody named a catalog; only then is its absence an error."""
+        return "catalog" in self.model_fields_set

@@ -1,0 +1,132 @@
+"""The types that settings are written in: how a text becomes a folder, a list, a source or a file type.
+
+Text in, value out, or a ValueError with half a sentence; the disk and the environment are not touched.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What people read beside a setting, where its type, bounds and default do not already say it."""
+
+    unit: str = ""
+    expected: str = ""
+    default: str = ""
+    hidden: bool = False
+
+
+def _absolute(value: object) -> object:
+    if not isinstance(value, str | Path):
+        return value
+    if not str(value).strip():
+        raise ValueError("an empty path would be the working directory")
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError("the home directory behind ~ is not known") from error
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _upper(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _listed(value: object) -> object:
+    """Split a comma-separated text; the word `none` alone is the empty list, which a variable cannot say else."""
+    if not isinstance(value, str):
+        return value
+    words = tuple(word for word in (part.strip() for part in value.split(",")) if word)
+    return () if words == ("none",) else words
+
+
+def _star_alone(words: tuple[str, ...]) -> tuple[str, ...]:
+    if "*" in words and len(words) > 1:
+        raise ValueError("* already means everything; let it stand alone")
+    return words
+
+
+def _file_type(text: str) -> str:
+    ending = "." + text.strip().lower().removeprefix("*").removeprefix(".")
+    if not re.fullmatch(r"\.[a-z0-9_+-]+", ending):
+        raise ValueError("a file type is the last ending of a name, such as .safetensors")
+    return ending
+
+
+def _pattern(text: str) -> str:
+    if not re.fullmatch(r"\S+", text):
+        raise ValueError("a pattern is not empty and has no blank, such as someone/*")
+    return text
+
+
+def _address(text: str) -> str:
+    """Normalise a URL, so that equal addresses are equal texts."""
+    parts = urlsplit(text.strip())
+    if not parts.scheme or not parts.netloc:
+        raise ValueError("an address is a whole URL, such as https://huggingface.co")
+    if "@" in parts.netloc:
+        raise ValueError("an address holds no name or password; a token belongs in HF_TOKEN")
+    if parts.query or parts.fragment:
+        raise ValueError("an address has no ? or #")
+    if parts.port == 0:
+        raise ValueError("a port is 1 to 65535")
+    return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path.rstrip("/"), "", ""))
+
+
+def _web_address(text: str) -> str:
+    address = _address(text)
+    if not address.startswith(("http://", "https://")):
+        raise ValueError("only http and https are spoken")
+    return address
+
+
+def _star_or(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(lambda word: word if word == "*" else check(word))
+
+
+_Some = Field(min_length=1)
+
+Seconds = Annotated[float, Shown(unit="s")]
+Gigabytes = Annotated[float, Shown(unit="GB")]
+PathSetting = Annotated[Path, BeforeValidator(_absolute)]
+Folder = Annotated[PathSetting, Shown(expected="a folder")]
+YamlFile = Annotated[PathSetting, Shown(expected="a YAML file")]
+WebAddress = Annotated[str, AfterValidator(_web_address), Shown(expected="an http(s) URL without credentials")]
+LowerCase = BeforeValidator(_lower)
+UpperCase = BeforeValidator(_upper)
+
+Sources = Annotated[
+    tuple[Annotated[str, _star_or(_address)], ...],
+    _Some,
+    BeforeValidator(_listed),
+    AfterValidator(_star_alone),
+    Shown(expected="comma-separated URLs, or `*` for every configured endpoint"),
+]
+FileTypes = Annotated[
+    tuple[Annotated[str, _star_or(_file_type)], ...],
+    _Some,
+    BeforeValidator(_listed),
+    AfterValidator(_star_alone),
+    Shown(expected="comma-separated file endings, or `*` for all"),
+]
+BlockedFileTypes = Annotated[
+    tuple[Annotated[str, AfterValidator(_file_type)], ...],
+    BeforeValidator(_listed),
+    Shown(expected="comma-separated file endings, or `none`"),
+]
+BlockedModels = Annotated[
+    tuple[Annotated[str, AfterValidator(_pattern)], ...],
+    BeforeValidator(_listed),
+    Shown(expected="comma-separated patterns of ids such as `someone/*`, or `none`"),
+]
+SecretBlockName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=200)]

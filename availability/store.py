@@ -1,0 +1,253 @@
+"""The store: a plain Hugging Face cache, observed and published into.
+
+Whatever reads that cache reads our models. Blobs are named by their publisher's digest and get that name only when they
+have it; a snapshot is a folder of links that appears by one rename; `refs/<revision>` is replaced last, and that pointer
+is the update. Nothing of ours lies in it but `.staging/` inside a model's folder, where neither the client's scan nor
+its prune looks.
+"""
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from availability.durable import sync_folder, write_atomically
+from availability.errors import StorageError
+from availability.model import Commit, FileRecord, Listing, ModelId, is_commit
+from availability.record import Signature
+
+STAGING = ".staging"
+_SYNC_THREADS = 32
+
+
+class Store:
+    """A Hugging Face cache at `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    # --- where things are ---
+
+    def folder(self, model: ModelId) -> Path:
+        """Return the model's folder."""
+        return self.root / model.folder
+
+    def staging(self, model: ModelId) -> Path:
+        """Return where the model's bytes are gathered until they are proven."""
+        return self.folder(model) / STAGING
+
+    def blob(self, model: ModelId, file: FileRecord) -> Path:
+        """Return where a file's content lies once it is proven; it may be a link into the cache's shared store."""
+        return self.folder(model) / "blobs" / file.digest
+
+    def snapshot(self, model: ModelId, commit: Commit) -> Path:
+        """Return the folder that a user of this commit reads."""
+        return self.folder(model) / "snapshots" / commit
+
+    def client_listing(self, model: ModelId, commit: Commit) -> Path:
+        """Return where huggingface_hub records what a commit consists of."""
+        return self.folder(model) / "trees" / f"{commit}.json"
+
+    # --- observing: no network, no hashing ---
+
+    def models(self) -> Iterator[ModelId]:
+        """Yield the models that have a folder in the store, whatever is in it, in the order of their names."""
+        try:
+            names = sorted(entry.name for entry in os.scandir(self.root) if entry.name.startswith("models--"))
+        except FileNotFoundError:
+            return
+        for name in names:
+            yield ModelId(name.removeprefix("models--").replace("--", "/"))
+
+    def commit(self, model: ModelId) -> Commit | None:
+        """Return the commit that the model's revision points to here, None when it points nowhere."""
+        if is_commit(model.revision):
+            return Commit(model.revision)
+        try:
+            text = (self.folder(model) / "refs" / model.revision).read_text()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+        return Commit(text.strip()) if is_commit(text.strip()) else None
+
+    def revisions(self, model: ModelId) -> Iterator[str]:
+        """Yield the names that point to a commit of the model here."""
+        refs = self.folder(model) / "refs"
+        for path in sorted(refs.rglob("*")):
+            if path.is_file():
+                yield path.relative_to(refs).as_posix()
+
+    def commits(self, model: ModelId) -> Iterator[Commit]:
+        """Yield the commits of the model that have a snapshot here."""
+        for path in sorted((self.folder(model) / "snapshots").glob("*")):
+            if is_commit(path.name):
+                yield Commit(path.name)
+
+    def snapshot_files(self, model: ModelId, commit: Commit) -> tuple[str, ...]:
+        """Return the paths of the files in a snapshot's folder, whoever put them there."""
+        snapshot = self.snapshot(model, commit)
+        paths = (path for path in snapshot.rglob("*") if not path.is_dir())
+        return tuple(sorted(path.relative_to(snapshot).as_posix() for path in paths))
+
+    def stored_bytes(self) -> dict[ModelId, int]:
+        """Return what each model takes on the disk; content shared through the cache's own store counts once."""
+        sizes: dict[ModelId, int] = {}
+        seen: set[tuple[int, int]] = set()
+        for model in self.models():
+            files = [path for name in ("blobs", STAGING) for path in (self.folder(model) / name).glob("*")]
+            sizes[model] = sum(_new_bytes(path, seen) for path in files)
+        return sizes
+
+    def signature(self, path: Path) -> Signature | None:
+        """Return a file's signature, links followed; None when there is no such file."""
+        try:
+            status = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Signature(status.st_size, status.st_mtime_ns)
+
+    # --- publishing ---
+
+    def prepare(self, model: ModelId) -> None:
+        """Make the model's folders.
+
+        Raises:
+            StorageError: they cannot be made here, or one of them is a link out of the store.
+        """
+        try:
+            for name in ("snapshots", "blobs", "refs", STAGING):
+                (self.folder(model) / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"The store {self.root} cannot be written: {error.strerror} ({error.filename}).",
+                advice=("Choose a folder you may write to with ENHANCED_MODEL_STORAGE_MODELS_DIRECTORY.",),
+            ) from None
+        root = self.root.resolve()
+        for name in ("snapshots", "blobs", "refs", STAGING):
+            real = (self.folder(model) / name).resolve()
+            if not real.is_relative_to(root):
+                raise StorageError(
+                    f"{self.folder(model) / name} is a link to {real}, out of the store {root}; nothing was written.",
+                    advice=("Move the folder into the store, or make the other place the store.",),
+                )
+
+    def publish_blobs(self, model: ModelId, files: Iterable[FileRecord]) -> None:
+        """Give proven files in staging their final names; together, so that the disk is asked once for all."""
+        staged = {file.digest: self.staging(model) / file.digest for file in files}
+        staged = {digest: path for digest, path in staged.items() if path.exists()}
+        with ThreadPoolExecutor(_SYNC_THREADS) as pool:
+            list(pool.map(_sync, staged.values()))
+        blobs = self.folder(model) / "blobs"
+        for digest, path in staged.items():
+            target = blobs / digest
+            # A link leads to content that other models share: heal it there, for all of them.
+            path.replace(target.resolve() if target.is_symlink() else target)
+        sync_folder(blobs)
+
+    def publish_listing(self, listing: Listing) -> None:
+        """Leave the listing where the client looks for it, so that it knows a partial snapshot for what it is.
+
+        The format is huggingface_hub's `trees/<commit>.json`, format_version 1.
+        """
+        path = self.client_listing(listing.model, listing.commit)
+        if path.exists():
+            return
+        files = {file.path: _tree_entry(file) for file in listing.files}
+        content = json.dumps({"format_version": 1, "files": files}, indent=1).encode()
+        temporary = self.staging(listing.model) / f"tree-{listing.commit}"
+        write_atomically(temporary, content)
+        path.parent.mkdir(exist_ok=True)
+        temporary.replace(path)
+
+    def publish_snapshot(self, listing: Listing, files: Iterable[FileRecord]) -> Path:
+        """Make the folder of links appear, whole; return it. One that stands already is completed link by link."""
+        final = self.snapshot(listing.model, listing.commit)
+        links = {file.path: _link_text(file) for file in files}
+        if not final.exists() and self._publish_draft(listing, links, final):
+            return final
+        for path, text in links.items():
+            self._replace_link(listing.model, final / path, text)
+        return final
+
+    def _publish_draft(self, listing: Listing, links: dict[str, str], final: Path) -> bool:
+        draft = self.staging(listing.model) / f"snapshot-{listing.commit}"
+        shutil.rmtree(draft, ignore_errors=True)
+        folders = {(draft / path).parent for path in links} | {draft}
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        for path, text in links.items():
+            (draft / path).symlink_to(text)
+        for folder in folders:
+            sync_folder(folder)
+        try:
+            draft.rename(final)
+        except OSError:
+            # Another client has begun the same snapshot in this moment: complete it where it stands.
+            shutil.rmtree(draft)
+            return False
+        sync_folder(final.parent)
+        return True
+
+    def point(self, model: ModelId, commit: Commit) -> None:
+        """Let the model's revision point to a commit: the last step, and the only one that readers notice."""
+        if is_commit(model.revision) or self.commit(model) == commit:
+            return
+        path = self.folder(model) / "refs" / model.revision
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A temporary file inside refs/ would drop the whole model from the client's scan after a crash.
+        temporary = self.staging(model) / f"ref-{secrets.token_hex(4)}"
+        write_atomically(temporary, commit.encode())
+        temporary.replace(path)
+        sync_folder(path.parent)
+
+    def clear_staging(self, model: ModelId) -> None:
+        """Remove the staging folder if nothing is under way in it any more."""
+        try:
+            self.staging(model).rmdir()
+        except OSError:
+            return
+
+    def _replace_link(self, model: ModelId, link: Path, text: str) -> None:
+        if link.is_symlink() and os.readlink(link) == text:
+            return
+        link.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.staging(model) / f"link-{secrets.token_hex(4)}"
+        temporary.symlink_to(text)
+        temporary.replace(link)
+        sync_folder(link.parent)
+
+
+def _link_text(file: FileRecord) -> str:
+    # snapshots/<commit>/<path> is two folders deep, and one more for each in the path.
+    return "../" * (2 + file.path.count("/")) + f"blobs/{file.digest}"
+
+
+def _new_bytes(path: Path, seen: set[tuple[int, int]]) -> int:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0
+    identity = status.st_dev, status.st_ino
+    if path.is_dir() or identity in seen:
+        return 0
+    seen.add(identity)
+    return status.st_blocks * 512
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _tree_entry(file: FileRecord) -> dict[str, object]:
+    entry: dict[str, object] = {"size": file.size, "blob_id": file.blob_id}
+    if file.sha256 is not None:
+        entry |= {"lfs_sha256": file.sha256, "lfs_size": file.size}
+    if file.xet_hash is not None:
+        entry["xet_hash"] = file.xet_hash
+    return entry
