@@ -21,6 +21,7 @@ from availability.errors import DownloadFailedError, EnhancedModelAvailabilityEr
 from availability.inventory import model_status
 from availability.model import ModelId
 from availability.outcome import EnsureOutcome
+from availability.plan import Plan
 from availability.retry import may_pass, retry_delays
 from availability.road import Ready
 from availability.selection import Selection
@@ -100,6 +101,14 @@ def ensure_all(
         except BaseException:
             stop.set()
             raise
+
+
+def plan_one(workspace: Workspace, request: Request) -> Plan | EnhancedModelAvailabilityError:
+    """Return what ensuring a model would do, or why it cannot be said; asks once and writes nothing."""
+    try:
+        return road.plan(Download(workspace, request.model, request.selection))
+    except EnhancedModelAvailabilityError as error:
+        return error
 
 
 def ensure_one(download: Download, catalog: Catalog) -> EnsureOutcome:

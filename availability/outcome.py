@@ -1,12 +1,13 @@
 """How a road ended, once for everybody: the flow's table, the event, `--json` and the exit code are views of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from typing import TypedDict
 
-from availability.errors import EnhancedModelAvailabilityError, ErrorRecord
+from availability.errors import EnhancedModelAvailabilityError, ErrorRecord, ModelNotFoundError
+from availability.model import DEFAULT_REVISION
 from availability.status import Availability
 
 
@@ -35,7 +36,7 @@ class EnsureRecord(TypedDict):
     path: str | None
     success: bool
     availability_status: str
-    download_id: str
+    download_id: str | None
     bytes_total: int | None
     bytes_fetched: int
     seconds: float
@@ -55,7 +56,7 @@ class EnsureOutcome:
         commit: the commit it stood for, None when that was not found out.
         path: the snapshot's folder, None when there is no verified one.
         availability_status: one of the five words, as observed at the end.
-        download_id: the id of the download's record; a flow-run id under Prefect.
+        download_id: the id of the download's record; a flow-run id under Prefect; None when nothing was started.
         bytes_total: of the selected files, None when no listing was had.
         bytes_fetched: received over the network, wasted bytes included.
         seconds: from the start to the end, waiting for others included.
@@ -69,7 +70,7 @@ class EnsureOutcome:
     commit: str | None
     path: Path | None
     availability_status: Availability
-    download_id: str
+    download_id: str | None
     bytes_total: int | None
     bytes_fetched: int
     seconds: float
@@ -95,7 +96,7 @@ class EnsureOutcome:
             commit=self.commit,
             path=str(self.path) if self.path else None,
             success=self.success,
-            availability_status=self.availability_status,
+            availability_status=self.availability_status.value,
             download_id=self.download_id,
             bytes_total=self.bytes_total,
             bytes_fetched=self.bytes_fetched,
@@ -105,3 +106,47 @@ class EnsureOutcome:
             sources=[SourceRecord(source=name, bytes_fetched=count) for name, count in sorted(self.sources.items())],
             error=self.error.as_dict() if self.error else None,
         )
+
+
+class EnsureSummary(TypedDict):
+    """Several outcomes in a few figures: the `summary` of `availability ensure --json`."""
+
+    requested: int
+    verified: int
+    failed: int
+    bytes_total: int
+    bytes_fetched: int
+    attempts: int
+    exit_code: int
+
+
+def summarise(outcomes: Sequence[EnsureOutcome]) -> EnsureSummary:
+    """Return the figures of several outcomes, with the exit code they mean."""
+    verified = sum(outcome.success for outcome in outcomes)
+    return EnsureSummary(
+        requested=len(outcomes),
+        verified=verified,
+        failed=len(outcomes) - verified,
+        bytes_total=sum(outcome.bytes_total or 0 for outcome in outcomes),
+        bytes_fetched=sum(outcome.bytes_fetched for outcome in outcomes),
+        attempts=sum(outcome.attempts for outcome in outcomes),
+        exit_code=ExitCode.OK if verified == len(outcomes) else ExitCode.NOT_VERIFIED,
+    )
+
+
+def refused_outcome(asked: str, error: ModelNotFoundError) -> EnsureOutcome:
+    """Return the outcome for a name that nobody knows; nothing was started for it."""
+    name, _, revision = asked.partition("@")
+    return EnsureOutcome(
+        model_id=name,
+        revision=revision or DEFAULT_REVISION,
+        commit=None,
+        path=None,
+        availability_status=Availability.MISSING,
+        download_id=None,
+        bytes_total=None,
+        bytes_fetched=0,
+        seconds=0.0,
+        attempts=0,
+        error=error,
+    )

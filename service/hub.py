@@ -31,6 +31,7 @@ SMALL_BODY_BYTES = 64 * 1024
 
 _SENDFILE_BYTES = 1024 * 1024
 _IDLE_SECONDS = 120
+_POLL_SECONDS = 0.02  # how long a stop may take to be noticed
 _LINE_BYTES = 64 * 1024
 _HEADERS = 100
 _REQUEST_BODY_BYTES = 4 * 1024 * 1024
@@ -223,7 +224,7 @@ class HubServer(ThreadingTCPServer):
 
     def start(self) -> None:
         """Serve from a thread of its own."""
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="hub", daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, args=(_POLL_SECONDS,), name="hub", daemon=True)
         self._thread.start()
 
     def close(self) -> None:

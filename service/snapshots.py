@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import threading
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from typing import Any
 
 from availability.errors import InvalidModelIdError
 from availability.model import DEFAULT_REVISION, FileRecord, ModelId, is_commit, parse_model_id
+
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError)  # what a listing that is none ends in
+_READING = threading.Lock()  # of many clients that begin at once, one reads the listing and the others find it read
 
 Entry = Mapping[str, Any]
 """A file or a folder as the Hub's listing shows it."""
@@ -75,13 +80,15 @@ def find_snapshot(store: str, repo_id: str, revision: str) -> Snapshot:
 
     Raises:
         NoSuchSnapshotError: the name is unknown, or what it stands for is not finished.
+        OSError: the store could not be read, so nothing is known.
     """
     try:
         folder = f"{store}/{_parse_exactly(repo_id, revision).folder}"
         commit = revision if is_commit(revision) else _read_ref(f"{folder}/refs/{revision}")
         stamps = _stamp(f"{folder}/snapshots/{commit}"), _stamp(f"{folder}/trees/{commit}.json")
-        return _read_snapshot(store, folder, repo_id, commit, stamps)
-    except (InvalidModelIdError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        with _READING:
+            return _read_snapshot(store, folder, repo_id, commit, stamps)
+    except (*_ABSENT, *_MALFORMED, InvalidModelIdError) as error:
         raise NoSuchSnapshotError(f"{repo_id} has no finished snapshot {revision!r}") from error
 
 
@@ -165,7 +172,8 @@ def _linked_files(links: Path) -> dict[str, FileRecord]:
     """Read the listing off the links: a blob's name is its digest, and its length tells which digest."""
     files = {}
     for link in sorted(path for path in links.rglob("*") if not path.is_dir()):
-        path, digest, size = link.relative_to(links).as_posix(), link.readlink().name, link.stat().st_size
+        path, size = link.relative_to(links).as_posix(), link.stat().st_size
+        digest = link.readlink().name if link.is_symlink() else ""
         if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", digest):
             raise ValueError(f"{link} does not lead to a blob")
         files[path] = _record(path, size, *((digest, None) if len(digest) == 40 else (None, digest)))

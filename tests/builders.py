@@ -1,6 +1,5 @@
 """Small builders that tests of several rooms share: a model, and a request that hides nothing."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,8 +46,3 @@ def request(
 def bytes_header(first: int, last: int | None = None) -> dict[str, str]:
     """Return the header that asks for a range."""
     return {"Range": f"bytes={first}-{'' if last is None else last}"}
-
-
-def exactly(path: str) -> str:
-    """Return the expression that finds this text and nothing else in a route."""
-    return re.escape(path)

@@ -13,8 +13,17 @@ def _quiet():
     disable_progress_bars()
 
 
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all tests that only read it."""
+    path = tmp_path_factory.mktemp("store")
+    write_tiny_model(path)
+    return path
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Path:
+def own_store(tmp_path: Path) -> Path:
+    """A store that the test may change."""
     write_tiny_model(tmp_path / "store")
     return tmp_path / "store"
 
