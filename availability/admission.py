@@ -114,15 +114,18 @@ def _bad_files(files: Iterable[FileRecord]) -> Iterable[str]:
 def _collisions(files: Sequence[FileRecord]) -> Iterable[str]:
     """Find names that some file systems take for one, and files that are folders of others."""
     seen: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for file in files:
         key = _folded(file.path)
         if key in seen:
             yield f"{file.path!r} and {seen[key]!r} are one file on some file systems"
         seen[key] = file.path
-    for file in files:
-        for parent in PurePosixPath(_folded(file.path)).parents:
-            if str(parent) in seen:
-                yield f"{seen[str(parent)]!r} is a file and the folder of {file.path!r}"
+        folder = key.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders[folder] = file.path
+            folder = folder.rpartition("/")[0]
+    for key in seen.keys() & folders.keys():
+        yield f"{seen[key]!r} is a file and the folder of {folders[key]!r}"
 
 
 def _folded(path: str) -> str:

@@ -74,10 +74,7 @@ def plan(download: Download) -> Plan:
     shards = {index.path: _read_index(download, listing, index) for index in indexes}
     choice = choose(download.model, listing.files, download.selection, shards)
     choice = admit(listing, choice, workspace.settings.hub.endpoint, workspace.settings.admission)
-    proofs = _proofs_by_digest(download)
-    made = Plan(
-        listing, download.selection, choice, tuple(_observe(download, listing, file, proofs) for file in choice.files)
-    )
+    made = Plan(listing, download.selection, choice, _observe(download, listing, choice.files))
     download.proven |= {item.file.digest for item in made.files if item.presence is Presence.PROVEN}
     done = sum(item.received + item.file.size * (item.presence is Presence.PROVEN) for item in made.files)
     download.meter.plan(bytes_total=made.bytes_total, bytes_done=done)
@@ -240,20 +237,32 @@ def _proofs_by_digest(download: Download) -> Mapping[str, Proof]:
     return proofs
 
 
-def _observe(download: Download, listing: Listing, file: FileRecord, proofs: Mapping[str, Proof]) -> PlannedFile:
+def _observe(download: Download, listing: Listing, files: Sequence[FileRecord]) -> tuple[PlannedFile, ...]:
+    """Find out what there is of each file, by names and signatures."""
     store, model = download.workspace.store, download.model
-    blob = store.blob(model, file)
-    signature = store.signature(blob)
-    if signature is not None:
-        proof = proofs.get(file.digest)
-        proven = proof is not None and proof.signature == signature
-        return PlannedFile(file, Presence.PROVEN if proven else Presence.UNPROVEN, blob)
     staging = download.workspace.staging(model)
-    # A client on a file system without links has put the file itself into the snapshot.
-    for place in (staging.path(file), store.snapshot(model, listing.commit) / file.path):
-        if place.is_file():
-            return PlannedFile(file, Presence.UNPROVEN, place)
-    return PlannedFile(file, Presence.ABSENT, received=staging.received_bytes(file))
+    blobs, staged = store.present(model)
+    snapshot = store.snapshot(model, listing.commit)
+    # A client on a file system without links has put the files themselves into the snapshot.
+    copied = frozenset(store.snapshot_files(model, listing.commit))
+    proofs = _proofs_by_digest(download) if blobs else {}
+
+    def look(file: FileRecord) -> PlannedFile:
+        if file.digest in blobs:
+            place = store.blob(model, file)
+            signature = store.signature(place)
+            if signature is not None:
+                proof = proofs.get(file.digest)
+                is_proven = proof is not None and proof.signature == signature
+                return PlannedFile(file, Presence.PROVEN if is_proven else Presence.UNPROVEN, place)
+        if file.digest in staged:
+            return PlannedFile(file, Presence.UNPROVEN, staging.path(file))
+        if file.path in copied and not (snapshot / file.path).is_symlink():
+            return PlannedFile(file, Presence.UNPROVEN, snapshot / file.path)
+        received = staging.received_bytes(file) if staged else 0
+        return PlannedFile(file, Presence.ABSENT, received=received)
+
+    return tuple(look(file) for file in files)
 
 
 def _examine(download: Download, item: PlannedFile) -> Examination:
@@ -284,8 +293,9 @@ def _keep_judgement(download: Download, item: PlannedFile, examination: Examinat
 def _places(download: Download, made: Plan) -> dict[str, Path]:
     """Return where the chosen files lie now: in staging, or under their final name."""
     staging, store = download.workspace.staging(download.model), download.workspace.store
+    staged = store.present(download.model)[1]
     return {
-        file.path: staged if (staged := staging.path(file)).exists() else store.blob(download.model, file)
+        file.path: staging.path(file) if file.digest in staged else store.blob(download.model, file)
         for file in made.choice.files
     }
 
@@ -313,7 +323,7 @@ def _record_of(download: Download, made: Plan, snapshot: Path) -> SnapshotRecord
     proofs, defects, now = dict(known.proofs), dict(known.defects), time()
     already = {item.file.path for item in made.files if item.presence is Presence.PROVEN}
     for file in made.choice.files:
-        signature = download.workspace.store.signature(snapshot / file.path)
+        signature = download.workspace.store.signature(f"{snapshot}/{file.path}")
         if signature is None:
             raise SourceUnavailableError(f"{file.path} of {download.model} vanished while it was being published")
         earlier = proofs.get(file.path)

@@ -100,7 +100,11 @@ class Store:
             sizes[model] = sum(_new_bytes(path, seen) for path in files)
         return sizes
 
-    def signature(self, path: Path) -> Signature | None:
+    def present(self, model: ModelId) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the digests that have a blob, and the names in staging; one look at each folder."""
+        return frozenset(_names(self.folder(model) / "blobs")), frozenset(_names(self.staging(model)))
+
+    def signature(self, path: Path | str) -> Signature | None:
         """Return a file's signature, links followed; None when there is no such file."""
         try:
             status = os.stat(path)
@@ -135,16 +139,18 @@ class Store:
 
     def publish_blobs(self, model: ModelId, files: Iterable[FileRecord]) -> None:
         """Give proven files in staging their final names; together, so that the disk is asked once for all."""
-        staged = {file.digest: self.staging(model) / file.digest for file in files}
-        staged = {digest: path for digest, path in staged.items() if path.exists()}
+        staging, blobs = str(self.staging(model)), str(self.folder(model) / "blobs")
+        waiting = set(_names(staging))
+        digests = [digest for digest in dict.fromkeys(file.digest for file in files) if digest in waiting]
+        slices = [digests[start::_SYNC_THREADS] for start in range(min(_SYNC_THREADS, len(digests)))]
         with ThreadPoolExecutor(_SYNC_THREADS) as pool:
-            list(pool.map(_sync, staged.values()))
-        blobs = self.folder(model) / "blobs"
-        for digest, path in staged.items():
-            target = blobs / digest
+            list(pool.map(lambda some: _sync(staging, some), slices))
+        linked = {name for name in _names(blobs) if os.path.islink(f"{blobs}/{name}")}  # noqa: PTH114  thousands of them
+        for digest in digests:
+            target = f"{blobs}/{digest}"
             # A link leads to content that other models share: heal it there, for all of them.
-            path.replace(target.resolve() if target.is_symlink() else target)
-        sync_folder(blobs)
+            os.replace(f"{staging}/{digest}", os.path.realpath(target) if digest in linked else target)  # noqa: PTH105
+        sync_folder(Path(blobs))
 
     def publish_listing(self, listing: Listing) -> None:
         """Leave the listing where the client looks for it, so that it knows a partial snapshot for what it is.
@@ -174,11 +180,11 @@ class Store:
     def _publish_draft(self, listing: Listing, links: dict[str, str], final: Path) -> bool:
         draft = self.staging(listing.model) / f"snapshot-{listing.commit}"
         shutil.rmtree(draft, ignore_errors=True)
-        folders = {(draft / path).parent for path in links} | {draft}
+        folders = {draft / folder for folder in {path.rpartition("/")[0] for path in links}} | {draft}
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
         for path, text in links.items():
-            (draft / path).symlink_to(text)
+            os.symlink(text, f"{draft}/{path}")
         for folder in folders:
             sync_folder(folder)
         try:
@@ -236,12 +242,20 @@ def _new_bytes(path: Path, seen: set[tuple[int, int]]) -> int:
     return status.st_blocks * 512
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _names(folder: Path | str) -> list[str]:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def _sync(folder: str, names: Iterable[str]) -> None:
+    for name in names:
+        descriptor = os.open(f"{folder}/{name}", os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _tree_entry(file: FileRecord) -> dict[str, object]:

@@ -76,7 +76,6 @@ class Workspace:
         return HubSource(
             self.settings.hub.endpoint,
             token=self.token,
-            connections=download.connections * download.max_concurrent_downloads,
             timeout_seconds=download.stall_seconds,
             max_files=self.settings.admission.max_files,
         )

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from availability.errors import (
     AccessDeniedError,
@@ -110,11 +109,3 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
             return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
     limit = parse_ratelimit_headers(headers)
     return float(limit.reset_in_seconds) if limit is not None and limit.remaining == 0 else None
-
-
-def shown_url(url: str) -> str:
-    """Return a URL as it may be shown: without user, password, query and fragment, where secrets live."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"

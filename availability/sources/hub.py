@@ -35,7 +35,6 @@ class HubSource:
         endpoint: str,
         *,
         token: str | None = None,
-        connections: int = 16,
         timeout_seconds: float = 30.0,
         max_files: int = 20_000,
     ) -> None:
@@ -44,18 +43,16 @@ class HubSource:
         Args:
             endpoint: the address without a path.
             token: sent to this endpoint only; None takes the one huggingface_hub knows (`HF_TOKEN`, `hf auth login`).
-            connections: how many are kept.
             timeout_seconds: without a byte for so long, a request has stalled.
             max_files: a listing longer than this is refused.
         """
         self.endpoint = endpoint.rstrip("/")
         self.name = urlsplit(self.endpoint).netloc.rpartition("@")[2]
+        self._root = urlsplit(self.endpoint).path
         self._headers = build_hf_headers(token=token, library_name="enhanced-model-availability")
         self._timeout_seconds = timeout_seconds
         self._max_files = max_files
-        self._files = HttpFiles(
-            self.name, self.endpoint, self._headers, connections=connections, timeout_seconds=timeout_seconds
-        )
+        self._files = HttpFiles(self.name, self.endpoint, self._headers, timeout_seconds=timeout_seconds)
 
     def listing(self, model: ModelId) -> Listing:
         """Say what the revision consists of now; see `availability.sources.base.Source.listing`."""
@@ -78,8 +75,8 @@ class HubSource:
         """Ask for a range of a file; see `availability.sources.base.Source.open`."""
         if constants.is_offline_mode():
             raise _offline(listing.model)
-        url = f"{self.endpoint}/{listing.model.repo_id}/resolve/{listing.commit}/{quote(file.path)}"
-        return self._files.open(listing.model, file, url, start, stop)
+        path = f"{self._root}/{listing.model.repo_id}/resolve/{listing.commit}/{quote(file.path)}"
+        return self._files.open(listing.model, file, path, start, stop)
 
     def close(self) -> None:
         """Close the kept connections."""

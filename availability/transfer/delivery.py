@@ -18,7 +18,7 @@ from availability.ledger import Ledger
 from availability.model import FileRecord
 from availability.transfer.frontier import Frontier
 
-WRITE_BACK_BYTES = 32 * CHUNK_BYTES
+WRITE_BACK_BYTES = 64 * CHUNK_BYTES
 """How much of a file may be dirty in memory before it is sent to the disk."""
 
 

@@ -67,8 +67,12 @@ class Staging:
 
     def put(self, file: FileRecord, content: Buffer) -> None:
         """Keep the proven content of a small file; it reaches the disk for good when it is published."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.path(file).write_bytes(content)
+        # Thousands of these are written: plain calls, because a buffered file costs three times as much.
+        descriptor = os.open(self.path(file), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            os.write(descriptor, content)
+        finally:
+            os.close(descriptor)
 
     def take_in(self, file: FileRecord, place: Path) -> None:
         """Make a proven file that lies elsewhere a file in staging; the other stays where it is."""

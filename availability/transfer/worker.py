@@ -21,7 +21,7 @@ from availability.transfer.small import check_whole
 from availability.transfer.staging import Staging
 from availability.transfer.throttle import Throttle
 
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 1024 * 1024
 _MOST_RECONNECTS = 3
 _PROGRESS_BYTES = 64 * 1024
 """What a connection must have brought for the next one to count as a first try."""
