@@ -1,7 +1,7 @@
 """The transfer: many files over several connections into staging, every one proven or named as failed.
 
 Whole files side by side while there are enough of them, else parts of one file side by side. It starts with few
-connections and adds more while the processors have time to spare: then the line is what is slow.
+connections and doubles them while the processors have time to spare: then the line is what is slow.
 """
 
 import os
@@ -18,8 +18,8 @@ from availability.transfer.staging import Staging
 from availability.transfer.throttle import Throttle
 from availability.transfer.worker import ServerWait, Supplies, TransferLimits, Worker
 
-_CONNECTIONS_AT_A_TIME = 4
-_TICK_SECONDS = 0.1
+_FIRST_CONNECTIONS = 4
+_TICK_SECONDS = 0.05
 _FAREWELL_SECONDS = 2.0
 _BUSY_SHARE = 0.4
 """Share of all processors from which on another connection would only be in the way."""
@@ -46,7 +46,7 @@ def transfer(
         limits: what may be used.
         throttle: the speed limit, shared with other transfers of the process.
         meter: counts.
-        on_tick: called ten times a second in the caller's thread; what it raises ends the transfer.
+        on_tick: called some twenty times a second in the caller's thread; what it raises ends the transfer.
 
     Raises:
         DownloadIntegrityError: something arrived that is not what its publisher says; the rest is in staging.
@@ -86,7 +86,8 @@ def _supervise(agenda: Agenda, supplies: Supplies, crew: dict[Worker, Thread], o
 
 
 def _add_workers(agenda: Agenda, supplies: Supplies, crew: dict[Worker, Thread]) -> None:
-    for _ in range(min(_CONNECTIONS_AT_A_TIME, supplies.limits.connections - len(crew))):
+    wanted = max(_FIRST_CONNECTIONS, len(crew))
+    for _ in range(min(wanted, supplies.limits.connections - len(crew))):
         worker = Worker(agenda, supplies)
         crew[worker] = Thread(target=worker.run, name=f"fetch-{len(crew)}", daemon=True)
         crew[worker].start()
