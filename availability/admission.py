@@ -173,7 +173,7 @@ def _advice(pickles: Sequence[str]) -> tuple[str, ...]:
     if not pickles:
         return (general,)
     return (
-        "If you trust the publisher, set ENHANCED_MODEL_ADMISSION_PICKLE_POLICY=scan (needs the extra 'pickle') or allow.",
+        "If you trust it, set ENHANCED_MODEL_ADMISSION_PICKLE_POLICY to scan (needs the extra 'pickle') or to allow.",
         "Or leave the pickles out, for example with --exclude '*.bin'.",
         general,
     )

@@ -1,7 +1,7 @@
 """Small records beside the journals: what a download is doing, and what somebody wants of it.
 
-The process that downloads writes the first and reads the second; anybody else does it the other way round. Nothing hangs
-on a process being alive: whether the one that wrote a record still is, its lease tells.
+The process that downloads writes the first and reads the second; anybody else does it the other way round. Nothing
+hangs on a process being alive: whether the one that wrote a record still is, its lease tells.
 """
 
 import json

@@ -15,12 +15,18 @@ from typing import TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from availability import road
-from availability.catalog import Catalog, CatalogEntry
+from availability.catalog import Catalog
 from availability.download import Download
-from availability.errors import DownloadFailedError, EnhancedModelAvailabilityError, TransientError
-from availability.inventory import model_status
+from availability.errors import (
+    DownloadFailedError,
+    EnhancedModelAvailabilityError,
+    FeatureOffError,
+    ModelNotFoundError,
+    TransientError,
+)
+from availability.inventory import known_ids, model_status
 from availability.model import ModelId
-from availability.outcome import EnsureOutcome
+from availability.outcome import EnsureOutcome, refused_outcome
 from availability.plan import Plan
 from availability.retry import may_pass, retry_delays
 from availability.road import Ready
@@ -42,19 +48,45 @@ class Request:
     selection: Selection
 
 
-def request_for(
-    model: ModelId,
-    entry: CatalogEntry | None,
+def requests_for(
+    workspace: Workspace,
+    catalog: Catalog,
+    texts: Sequence[str],
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     variant: str | None = None,
-    pickle_policy: str,
-) -> Request:
-    """Return the request for a model: what the caller says of its files, else what the catalog says."""
-    if entry is not None and not (include or exclude or variant):
-        include, exclude, variant = entry.include, entry.exclude, entry.variant
-    return Request(model, Selection(tuple(include), tuple(exclude), variant, pickle_policy))
+) -> tuple[list[Request], list[EnsureOutcome]]:
+    """Return what is asked for, each model once, and an outcome for each name that nobody knows.
+
+    Args:
+        workspace: whose store may know a name, and whose policy holds.
+        catalog: its aliases are understood, and its patterns hold where none are given here.
+        texts: what was typed; none means every model of the catalog, the most urgent first.
+        include: patterns of files to have.
+        exclude: patterns of files to leave out.
+        variant: a dtype, a quantisation or a format.
+
+    Raises:
+        InvalidModelIdError: a text can be no id.
+    """
+    requests: dict[ModelId, Request] = {}
+    refused: list[EnsureOutcome] = []
+    known = frozenset(known_ids(workspace))
+    policy = workspace.settings.admission.pickle_policy
+    for text in texts or [str(entry.model) for entry in catalog]:
+        try:
+            model = catalog.resolve(text, known)
+        except ModelNotFoundError as error:
+            refused.append(refused_outcome(text, error))
+            continue
+        entry = catalog.entry(model)
+        if entry is not None and not (include or exclude or variant):
+            selection = Selection(entry.include, entry.exclude, entry.variant, policy)
+        else:
+            selection = Selection(tuple(include), tuple(exclude), variant, policy)
+        requests[model] = Request(model, selection)
+    return list(requests.values()), refused
 
 
 def ensure_all(
@@ -116,11 +148,25 @@ def ensure_one(download: Download, catalog: Catalog) -> EnsureOutcome:
     try:
         ready = road.find_ready(download)
         if ready is None:
+            check_feature(download)
             with download.held():
                 ready = _travel(download)
     except EnhancedModelAvailabilityError as error:
         return failed_outcome(download, catalog, error)
     return ready_outcome(download, ready)
+
+
+def check_feature(download: Download) -> None:
+    """Make sure that fetching is switched on.
+
+    Raises:
+        FeatureOffError: it is not; what is there and proven still serves.
+    """
+    if not download.workspace.settings.features.enhanced_downloads:
+        raise FeatureOffError(
+            f"{download.model} is not ready, and enhanced_downloads is switched off: nothing was started.",
+            advice=("Set ENHANCED_MODEL_FEATURES_ENHANCED_DOWNLOADS=true.",),
+        )
 
 
 def _travel(download: Download) -> Ready:
@@ -129,18 +175,18 @@ def _travel(download: Download) -> Ready:
     if ready is not None:
         return ready
     download.begun = True
-    made = _attempt(download, lambda: road.plan(download))
+    made = attempt(download, lambda: road.plan(download))
     road.reserve(download, made)
     if made.absent:
-        _attempt(download, lambda: road.fetch(download, made))
+        attempt(download, lambda: road.fetch(download, made))
     findings = road.check(download, made)
     if findings:
-        _attempt(download, lambda: road.repair(download, made, findings))
+        attempt(download, lambda: road.repair(download, made, findings))
         road.confirm(download, made)
     return road.publish(download, made)
 
 
-def _attempt(download: Download, step: Callable[[], T]) -> T:
+def attempt(download: Download, step: Callable[[], T]) -> T:
     """Take a step as often as the retry policy allows.
 
     Raises:

@@ -217,6 +217,14 @@ class StorageError(FinalError):
     """The store cannot be read or written: full, read-only, or not ours."""
 
 
+class IncompleteModelError(FinalError):
+    """A folder does not hold all of what the publisher lists, or holds something else under a listed name."""
+
+
+class FeatureOffError(FinalError):
+    """What was asked for is switched off in the settings; nothing was started."""
+
+
 class DownloadCancelledError(FinalError):
     """Somebody cancelled the download; cancelling is final and never retried."""
 

@@ -1,7 +1,7 @@
 """What we know of one commit of a model: its listing, what was asked of it, and which files were proven when.
 
-A record is the memory that makes the second look cheap: a file whose signature is still the one it was proven with needs
-no hashing. It is never the truth about the disk; `availability.store` observes that.
+A record is the memory that makes the second look cheap: a file whose signature is still the one it was proven with
+needs no hashing. It is never the truth about the disk; `availability.store` observes that.
 """
 
 import json

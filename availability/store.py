@@ -1,9 +1,9 @@
 """The store: a plain Hugging Face cache, observed and published into.
 
 Whatever reads that cache reads our models. Blobs are named by their publisher's digest and get that name only when they
-have it; a snapshot is a folder of links that appears by one rename; `refs/<revision>` is replaced last, and that pointer
-is the update. Nothing of ours lies in it but `.staging/` inside a model's folder, where neither the client's scan nor
-its prune looks.
+have it; a snapshot is a folder of links that appears by one rename; `refs/<revision>` is replaced last, and that
+pointer is the update. Nothing of ours lies in it but `.staging/` inside a model's folder, where neither the client's
+scan nor its prune looks.
 """
 
 import json
@@ -145,11 +145,11 @@ class Store:
         slices = [digests[start::_SYNC_THREADS] for start in range(min(_SYNC_THREADS, len(digests)))]
         with ThreadPoolExecutor(_SYNC_THREADS) as pool:
             list(pool.map(lambda some: _sync(staging, some), slices))
-        linked = {name for name in _names(blobs) if os.path.islink(f"{blobs}/{name}")}  # noqa: PTH114  thousands of them
+        linked = {name for name in _names(blobs) if os.path.islink(f"{blobs}/{name}")}
         for digest in digests:
             target = f"{blobs}/{digest}"
             # A link leads to content that other models share: heal it there, for all of them.
-            os.replace(f"{staging}/{digest}", os.path.realpath(target) if digest in linked else target)  # noqa: PTH105
+            os.replace(f"{staging}/{digest}", os.path.realpath(target) if digest in linked else target)
         sync_folder(Path(blobs))
 
     def publish_listing(self, listing: Listing) -> None:

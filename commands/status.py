@@ -48,9 +48,7 @@ def _statuses(run: Session, texts: Sequence[str]) -> tuple[list[ModelStatus], li
     return statuses, refused
 
 
-def _show(
-    run: Session, statuses: Sequence[ModelStatus], refused: Sequence[ModelNotFoundError], code: ExitCode
-) -> None:
+def _show(run: Session, statuses: Sequence[ModelStatus], refused: Sequence[ModelNotFoundError], code: ExitCode) -> None:
     counts = Counter(status.availability_status for status in statuses)
     stored = sum(status.size_bytes or 0 for status in statuses)
     if run.as_json:
@@ -68,12 +66,12 @@ def _show(
     if statuses:
         run.out.print(_table(statuses))
     told = ", ".join(f"{counts[word]} {word.value}" for word in Availability if counts[word]) or "No models"
-    run.out.print(f"\n{told}; {decimal(stored)} in {run.workspace.store.root}", markup=False)
+    run.out.print(f"\n{told}; {decimal(stored)} in {run.workspace.store.root}", markup=False, soft_wrap=True)
     for status in statuses:
         for step in status.next_steps():
-            run.out.print(f"  {status.model}: {step}", markup=False)
+            run.out.print(f"  {status.model}: {step}", markup=False, soft_wrap=True)
     for error in refused:
-        run.err.print(describe(error), markup=False)
+        run.err.print(describe(error), markup=False, soft_wrap=True)
 
 
 def _table(statuses: Sequence[ModelStatus]) -> Table:

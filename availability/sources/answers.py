@@ -21,7 +21,7 @@ from availability.errors import (
 )
 from availability.model import ModelId
 
-_TOKEN_ADVICE = "Set HF_TOKEN to a token that may read the model (a Prefect Secret block can hold it for workers)."
+_LOGIN_ADVICE = "Set HF_TOKEN to a token that may read the model (a Prefect Secret block can hold it for workers)."
 
 
 def error_of(
@@ -57,11 +57,11 @@ def error_of(
     if code == "GatedRepo":
         return GatedModelError(
             f"{model} is gated: its publisher wants the conditions accepted first ({source} answered {status}).",
-            advice=(f"Accept the conditions on the model's page at {source}, logged in.", _TOKEN_ADVICE),
+            advice=(f"Accept the conditions on the model's page at {source}, logged in.", _LOGIN_ADVICE),
         )
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return _denied(source, model, what, status, code, authorized=authorized)
-    return _absent(source, model, what, status, code, message, path=path)
+    return _absent(source, model, what, status, told, is_file=path is not None)
 
 
 def _denied(
@@ -73,15 +73,16 @@ def _denied(
             str(model), reason=f"{source} answered 401, as it does for absent models and for private ones"
         )
     token = "the token it was sent" if authorized else "a request without a token"
-    return AccessDeniedError(f"{source} refuses {what} to {token} (it answered {status}).", advice=(_TOKEN_ADVICE,))
+    return AccessDeniedError(f"{source} refuses {what} to {token} (it answered {status}).", advice=(_LOGIN_ADVICE,))
 
 
 def _absent(
-    source: str, model: ModelId, what: str, status: int, code: str, message: str, *, path: str | None
+    source: str, model: ModelId, what: str, status: int, told: Mapping[str, str], *, is_file: bool
 ) -> EnhancedModelAvailabilityError:
+    code, message = told.get("x-error-code", ""), told.get("x-error-message", "")
     if code == "RevisionNotFound":
         return RevisionNotFoundError(model.repo_id, model.revision)
-    if code == "RepoNotFound" or (status == HTTPStatus.NOT_FOUND and path is None):
+    if code == "RepoNotFound" or (status == HTTPStatus.NOT_FOUND and not is_file):
         return ModelNotFoundError(str(model), reason=f"{source} does not have it")
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         return FileNotServedError(f"{source} lists {what} but does not serve it (it answered {status}).")

@@ -67,7 +67,7 @@ class HubSource:
         lost = names - {file.path for file in files}
         if lost:
             raise SourceUnavailableError(
-                f"{self.name} cut the listing of {model} short: {len(lost)} files are missing from it, {min(lost)!r} first"
+                f"{self.name} cut the listing of {model} short: it lacks {len(lost)} files, {min(lost)!r} first"
             )
         return Listing(model, Commit(commit), files, self.name)
 

@@ -1,7 +1,7 @@
 """The publisher's digest of a file whose bytes arrive in any order.
 
 As long as they come in order, whoever receives them hashes them while they are hot in the cache. From the first byte
-that does not, a follower reads them back behind the contiguous frontier; with early write-back they are still in memory.
+that does not, a follower reads them back behind the contiguous frontier, mostly from memory.
 """
 
 from collections.abc import Callable
