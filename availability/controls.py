@@ -42,6 +42,7 @@ class DownloadRecord:
         download_id: its id; a flow-run id under Prefect.
         repo_id: the model.
         revision: its branch, tag or commit.
+        priority: `critical`, `high`, `normal` or `low`.
         state: where it stands.
         progress: its figures; None before the plan was made.
         started_at: seconds since the epoch.
@@ -52,6 +53,7 @@ class DownloadRecord:
     download_id: str
     repo_id: str
     revision: str
+    priority: str
     state: DownloadState
     progress: Progress | None
     started_at: float

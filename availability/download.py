@@ -6,11 +6,11 @@ Everything a step needs to know about the run it is part of; the steps themselve
 import getpass
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from threading import Event, Lock
 from time import monotonic, time
 from uuid import uuid4
 
+from availability.catalog import Priority
 from availability.controls import DownloadRecord, DownloadState
 from availability.errors import DownloadCancelledError, EnhancedModelAvailabilityError
 from availability.lease import Held, hold
@@ -32,6 +32,7 @@ class Download:
         model: ModelId,
         selection: Selection,
         *,
+        priority: Priority = Priority.NORMAL,
         download_id: str | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         stop: Event | None = None,
@@ -43,6 +44,7 @@ class Download:
             workspace: where.
             model: what.
             selection: which of its files.
+            priority: how urgent it is; others see it.
             download_id: the id others know it by; a new one when None.
             on_progress: told how far it is, up to ten times a second.
             stop: set by the caller to end it as if cancelled.
@@ -51,6 +53,7 @@ class Download:
         self.workspace = workspace
         self.model = model
         self.selection = selection
+        self.priority = priority
         self.download_id = download_id or str(uuid4())
         self.meter = Meter()
         self.proven: set[str] = set()
@@ -61,15 +64,20 @@ class Download:
         self._stop = stop or Event()
         self._started_at = time()
         self._began = monotonic()
+        self._ended: float | None = None
         self._held: Held | None = None
         self._ticking = Lock()
         self._recorded = 0.0
         self._controlled = 0.0
 
+    def __str__(self) -> str:
+        """Return the model's id: what people call the download."""
+        return str(self.model)
+
     @property
     def seconds(self) -> float:
-        """How long it has been going on."""
-        return monotonic() - self._began
+        """How long it has been going on, or how long it took."""
+        return (self._ended or monotonic()) - self._began
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -95,10 +103,11 @@ class Download:
                 self._record(DownloadState.COMPLETED)
             finally:
                 self._held = None
+                self._ended = monotonic()
+                self._tell()
 
     def enter(self, state: DownloadState) -> None:
         """Go over to the next phase, and let those who watch know."""
-        self.meter.phase = state.value
         self._record(state)
         self._tell()
 
@@ -175,13 +184,15 @@ class Download:
 
     def _record(self, state: DownloadState, reason: str | None = None) -> None:
         self._recorded = monotonic()
+        self.meter.phase = state.value
         self.workspace.controls.write(
             DownloadRecord(
                 download_id=self.download_id,
                 repo_id=self.model.repo_id,
                 revision=self.model.revision,
+                priority=self.priority.value,
                 state=state,
-                progress=replace(self.meter.progress(), phase=state.value),
+                progress=self.meter.progress(),
                 started_at=self._started_at,
                 updated_at=time(),
                 reason=reason,

@@ -15,7 +15,7 @@ from typing import TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from availability import road
-from availability.catalog import Catalog
+from availability.catalog import Catalog, Priority
 from availability.download import Download
 from availability.errors import (
     DownloadFailedError,
@@ -42,10 +42,11 @@ ProgressListener = Callable[[ModelId, Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One model that is asked for, and which of its files."""
+    """One model that is asked for, which of its files, and how urgent it is."""
 
     model: ModelId
     selection: Selection
+    priority: Priority = Priority.NORMAL
 
 
 def requests_for(
@@ -56,8 +57,9 @@ def requests_for(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     variant: str | None = None,
+    priority: Priority | None = None,
 ) -> tuple[list[Request], list[EnsureOutcome]]:
-    """Return what is asked for, each model once, and an outcome for each name that nobody knows.
+    """Return what is asked for, each model once and the most urgent first, and an outcome for each unknown name.
 
     Args:
         workspace: whose store may know a name, and whose policy holds.
@@ -66,6 +68,7 @@ def requests_for(
         include: patterns of files to have.
         exclude: patterns of files to leave out.
         variant: a dtype, a quantisation or a format.
+        priority: how urgent they are; None takes what the catalog says.
 
     Raises:
         InvalidModelIdError: a text can be no id.
@@ -85,8 +88,9 @@ def requests_for(
             selection = Selection(entry.include, entry.exclude, entry.variant, policy)
         else:
             selection = Selection(tuple(include), tuple(exclude), variant, policy)
-        requests[model] = Request(model, selection)
-    return list(requests.values()), refused
+        urgency = priority or (entry.priority if entry is not None else Priority.NORMAL)
+        requests[model] = Request(model, selection, urgency)
+    return sorted(requests.values(), key=lambda request: request.priority), refused
 
 
 def ensure_all(
@@ -110,6 +114,9 @@ def ensure_all(
 
     Returns:
         One outcome for each request, in the same order.
+
+    Raises:
+        KeyboardInterrupt: passed on after every download has come to its end.
     """
     stop = stop or Event()
     at_once = min(len(requests), workspace.settings.download.max_concurrent_downloads) or 1
@@ -120,6 +127,7 @@ def ensure_all(
             workspace,
             request.model,
             request.selection,
+            priority=request.priority,
             download_id=download_id,
             on_progress=listener,
             stop=stop,

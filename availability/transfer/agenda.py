@@ -186,6 +186,8 @@ class Agenda:
         try:
             if delivery.proven:
                 self._staging.promote(delivery)
+                # A second delivery is proven as soon as the wrong byte is found, long before its end.
+                self._meter.kept(delivery.file.size - delivery.journal.received_bytes)
             else:
                 self._reject(delivery)
         except OSError as error:

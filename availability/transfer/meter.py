@@ -35,8 +35,10 @@ class Progress:
 
     @property
     def percent(self) -> float:
-        """How much of the plan is done, 0 to 100."""
-        return 100.0 * self.bytes_done / self.bytes_total if self.bytes_total else 100.0
+        """How much of the plan is done, 0 to 100; 0 while there is no plan yet."""
+        if not self.bytes_total:
+            return 100.0 if self.phase == "completed" else 0.0
+        return 100.0 * self.bytes_done / self.bytes_total
 
 
 class Meter:
@@ -92,7 +94,7 @@ class Meter:
                 bytes_done=self._done,
                 bytes_fetched=fetched,
                 bytes_per_second=speed,
-                seconds_left=left / speed if speed else None,
+                seconds_left=max(0, left) / speed if speed else None,
                 retries=self.retries,
                 waiting=self.waiting,
             )
