@@ -3,6 +3,7 @@
 No disk, no network, no settings: text in, frozen values out.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Literal, NewType
@@ -20,6 +21,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 # The rule of huggingface_hub.utils.validate_repo_id, without the half second its import costs a status call.
 _REPO_ID = re.compile(r"(?:[A-Za-z0-9_.-]{1,96}/)?[A-Za-z0-9_.-]{1,96}")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
+_MOST_KEY_BYTES = 200
 
 
 def is_commit(text: str) -> bool:
@@ -45,8 +47,12 @@ class ModelId:
 
     @property
     def key(self) -> str:
-        """A file name that is this model at this revision and no other."""
-        return f"{self.folder}@{self.revision.replace('%', '%25').replace('/', '%2F')}"
+        """A file name that is this model at this revision and no other, with room for an ending."""
+        name = f"{self.folder}@{self.revision.replace('%', '%25').replace('/', '%2F')}"
+        if len(name) <= _MOST_KEY_BYTES:
+            return name
+        # `~` is in no id and no revision, so a shortened name is nobody's full one.
+        return f"{name[: _MOST_KEY_BYTES - 65]}~{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def parse_model_id(text: str) -> ModelId:
@@ -81,7 +87,9 @@ def _why_not_repo_id(repo_id: str) -> str | None:
 
 
 def _why_not_revision(revision: str) -> str | None:
-    if not _REVISION.fullmatch(revision) or ".." in revision or "//" in revision or revision[-1] in "/.":
+    # git's rules; with them one name is one file below refs/.
+    misplaced = any(pair in revision for pair in ("..", "//", "/."))
+    if not _REVISION.fullmatch(revision) or misplaced or revision[-1] in "/.":
         return f"{revision!r} is not the name of a branch, a tag or a commit"
     return None
 

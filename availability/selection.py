@@ -25,7 +25,8 @@ WEIGHT_FORMATS: Mapping[str, tuple[str, ...]] = {
 
 _WEIGHT_ENDINGS = tuple(ending for endings in WEIGHT_FORMATS.values() for ending in endings)
 _SHARD = re.compile(r"(?P<stem>.+?)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<rest>\..+)")
-_INDEX_ENDING = ".index.json"
+_INDEX = re.compile(r".+\.index(?:\.[^.]+)?\.json")
+"""`model.safetensors.index.json`, and `model.safetensors.index.fp16.json` for the shards of a variant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def choose(
         shards: for each shard index (by path) the paths of the shards it names; see `indexes_to_read`.
 
     Raises:
-        NothingSelectedError: no file is left.
+        NothingSelectedError: no file is left, or the variant leaves no weights of a model that has some.
     """
     chosen = _match_patterns(files, selection)
     left_out: dict[str, str] = {}
@@ -78,11 +79,12 @@ def choose(
         left_out |= _other_variants(chosen, selection.variant)
     left_out |= _stray_shards(chosen, shards)
     kept = tuple(file for file in chosen if file.path not in left_out)
-    if not kept:
+    weights = [file for file in chosen if file.path.endswith(_WEIGHT_ENDINGS)]
+    if not kept or (selection.variant and weights and not any(file in kept for file in weights)):
         raise NothingSelectedError(
-            f"No file of {model} is selected: include {list(selection.include)}, exclude {list(selection.exclude)}, "
-            f"variant {selection.variant!r} leave none of its {len(files)} files.",
-            advice=(f"It has, for example: {', '.join(file.path for file in files[:5])}.",),
+            f"No {'weights' if kept else 'file'} of {model} are selected: include {list(selection.include)}, "
+            f"exclude {list(selection.exclude)}, variant {selection.variant!r} leave none of its {len(files)} files.",
+            advice=(f"It has, for example: {', '.join(file.path for file in (weights or files)[:5])}.",),
         )
     return Choice(kept, tuple(sorted(left_out.items())))
 
@@ -103,7 +105,7 @@ def indexes_to_read(files: Iterable[FileRecord], selection: Selection) -> tuple[
         for folder, members in families.items()
         if len(members) > 1 or any(int(count) != number for (_, count, _), number in members.items())
     }
-    return tuple(file for file in chosen if file.path.endswith(_INDEX_ENDING) and _folder(file.path) in odd)
+    return tuple(file for file in chosen if _is_index(file.path) and _folder(file.path) in odd)
 
 
 def shards_named(index_path: str, weight_map: Mapping[str, str]) -> frozenset[str]:
@@ -132,8 +134,7 @@ def _other_variants(files: Sequence[FileRecord], variant: str) -> dict[str, str]
     if variant.lower() in WEIGHT_FORMATS:
         wanted = WEIGHT_FORMATS[variant.lower()]
         return {path: f"not of the format {variant}" for path in weights if not _weight_name(path).endswith(wanted)}
-    token = re.compile(rf"(?i)(?:^|[.\-_]){re.escape(variant)}(?=[.\-_])")
-    matching = {path for path in weights if token.search(PurePosixPath(path).name)}
+    matching = _matching(weights, variant)
     served = {_family(path, variant) for path in matching}
     return {
         path: f"another variant than {variant}"
@@ -142,20 +143,38 @@ def _other_variants(files: Sequence[FileRecord], variant: str) -> dict[str, str]
     }
 
 
+def _matching(weights: Iterable[str], variant: str) -> set[str]:
+    """Return the weights whose names hold the variant; where `Q6_K` itself is there, `Q6_K_L` is another."""
+    word = rf"(?i)(?:^|[.\-_]){re.escape(variant)}"
+    alike = {path for path in weights if re.search(rf"{word}[.\-_]", PurePosixPath(path).name)}
+    exact = {path for path in alike if re.search(rf"{word}[.\-]", PurePosixPath(path).name)}
+    met = {_family(path, variant) for path in exact}
+    return {path for path in alike if path in exact or _family(path, variant) not in met}
+
+
+def _is_index(path: str) -> bool:
+    return _INDEX.fullmatch(PurePosixPath(path).name) is not None
+
+
 def _weight_name(path: str) -> str:
-    """Return the file name without what an index adds to it, or nothing when the file holds no weights."""
-    name = PurePosixPath(path).name.replace(".index", "").removesuffix(".json")
+    """Return the file name, of an index that of the weights it is about; nothing when neither is the case."""
+    name = PurePosixPath(path).name
+    if _is_index(path):
+        words = [word for word in name.removesuffix(".json").split(".") if word != "index"]
+        # The format goes last: the variant may stand behind it.
+        name = ".".join(sorted(words, key=lambda word: f".{word}" in _WEIGHT_ENDINGS))
     return name if name.endswith(_WEIGHT_ENDINGS) else ""
 
 
 def _family(path: str, variant: str) -> tuple[str, str]:
     """Return what the variants of one weights file have in common: the folder, and the first word of the name.
 
-    Quantisations of GGUF differ in any part of their names, so all of a folder are one family.
+    Quantisations of GGUF differ in any part of their names and often lie in folders of their own, so all of a model are
+    one family, but for the part that sees pictures.
     """
     name = _weight_name(path)
-    if name.endswith(".gguf"):
-        return _folder(path), ".gguf"
+    if name.endswith(".gguf") and not name.startswith("mmproj"):
+        return "", ".gguf"
     first = re.split(r"[.]|-\d{5}-of-", name)[0]
     return _folder(path), re.sub(rf"(?i)[-_]{re.escape(variant)}$", "", first)
 

@@ -1,16 +1,15 @@
 """Make models available: plan, download, integrity, publish; and repair where a check failed."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from itertools import chain
 from threading import Event
-from typing import Any
+from typing import Annotated, Any
 
-from prefect import State, flow, task
-from prefect.cache_policies import NO_CACHE
-from prefect.futures import PrefectFuture
+from prefect import State, flow
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from availability import road
 from availability.catalog import Catalog, Priority
@@ -20,6 +19,7 @@ from availability.errors import EnhancedModelAvailabilityError
 from availability.outcome import EnsureOutcome, summarise
 from availability.plan import Plan
 from availability.road import Ready
+from availability.settings import bounds_of
 from availability.workspace import Workspace
 from tasks.artifacts import publish_outcomes, publish_plans
 from tasks.attempts import with_retries
@@ -40,8 +40,8 @@ def ensure_models(  # noqa: PLR0917  the form's fields
     exclude: list[str] = [],  # noqa: B006
     variant: str | None = None,
     priority: Priority | None = None,
-    max_retries: int | None = None,
-    bandwidth_limit_mbps: float | None = None,
+    max_retries: Annotated[int, bounds_of("download.max_retries")] | None = None,
+    bandwidth_limit_mbps: Annotated[float, bounds_of("download.bandwidth_limit_mbps")] | None = None,
     dry_run: bool = False,
 ) -> State[Any]:
     """Make models available: verified, complete and ready to use.
@@ -55,8 +55,9 @@ def ensure_models(  # noqa: PLR0917  the form's fields
         exclude: No files that match one of these patterns.
         variant: A dtype (fp16), a quantisation (Q4_K_M) or a format (safetensors); none takes all there are.
         priority: How urgent the models are; none takes what the catalog says.
-        max_retries: Retries after the first attempt, 0 to 10; none takes the worker's setting.
-        bandwidth_limit_mbps: Speed limit in megabits per second, 0 for none; empty takes the worker's setting.
+        max_retries: Retries after the first attempt, of what can pass; 0 means no retry. None takes the worker's
+            setting.
+        bandwidth_limit_mbps: Speed limit of one process in Mbit/s; 0 means none. None takes the worker's setting.
         dry_run: Only show files and bytes; fetch and write nothing.
     """
     workspace = open_workspace(
@@ -72,35 +73,39 @@ def ensure_models(  # noqa: PLR0917  the form's fields
 
 
 def ensure_requests(workspace: Workspace, catalog: Catalog, requests: Sequence[Request]) -> list[EnsureOutcome]:
-    """Look at all models in batches, then take a task only for those where something has to be done."""
+    """Look at all models in batches, then take the road only where something has to be done, some at once."""
     stop = Event()
     at_once = workspace.settings.download.max_concurrent_downloads
     downloads = [_download(workspace, request, stop, sharers=min(at_once, len(requests))) for request in requests]
     batches = [downloads[start : start + MODELS_A_BATCH] for start in range(0, len(downloads), MODELS_A_BATCH)]
-    outcomes = dict(zip(downloads, chain.from_iterable(map(observe_models, batches)), strict=True))
-    with ThreadPoolTaskRunner[Any](max_workers=at_once) as runner:
+    seen = chain.from_iterable(map(observe_models, batches))
+    with ThreadPoolExecutor(at_once, thread_name_prefix="model") as pool:
         try:
-            futures = {
-                download: runner.submit(ensure_model, {"download": download})
-                for download, ready in outcomes.items()
-                if ready is None
-            }
-            outcomes |= {download: outcome_of(download, catalog, future) for download, future in futures.items()}
+            outcomes = [
+                ready or pool.submit(copy_context().run, ensure_model, download, catalog)
+                for download, ready in zip(downloads, seen, strict=True)
+            ]
+            return [outcome.result() if isinstance(outcome, Future) else outcome for outcome in outcomes]
         except BaseException:
             # Cancelled, or told to end: the threads must come to their end, and what has arrived is kept.
             stop.set()
             raise
-    return [outcome for outcome in outcomes.values() if outcome is not None]
 
 
-@task(name="ensure", task_run_name="ensure {download}", cache_policy=NO_CACHE, persist_result=False)
-def ensure_model(download: Download) -> EnsureOutcome:
-    """Take one model from wherever it is to verified and published."""
-    check_feature(download)
-    with progress_artifact(download), download.held():
-        # Another process may have brought it while we waited for it.
-        ready = road.find_ready(download) or travel(download)
-    return ready_outcome(download, ready)
+def ensure_model(download: Download, catalog: Catalog) -> EnsureOutcome:
+    """Take one model from wherever it is to verified and published; a failure is part of the outcome."""
+    try:
+        check_feature(download)
+        with progress_artifact(download), download.held():
+            # Another process may have brought it while we waited for it.
+            ready = road.find_ready(download) or travel(download)
+        return ready_outcome(download, ready)
+    except EnhancedModelAvailabilityError as error:
+        return failed_outcome(download, catalog, error)
+    except Exception as error:  # noqa: BLE001  nobody foresaw it; it must not stop the other models
+        get_run_logger().exception("%s failed for a reason that nobody foresaw", download)
+        unforeseen = EnhancedModelAvailabilityError(f"{download}: {type(error).__name__}: {error}")
+        return failed_outcome(download, catalog, unforeseen)
 
 
 def travel(download: Download) -> Ready:
@@ -140,18 +145,6 @@ def conclude(outcomes: Sequence[EnsureOutcome]) -> State[Any]:
         first = next(outcome for outcome in outcomes if outcome.error is not None)
         return Failed(message=f"{told}. {first.model_id}: {first.error}", data=list(outcomes))
     return Completed(message=told, data=list(outcomes))
-
-
-def outcome_of(download: Download, catalog: Catalog, future: PrefectFuture[Any]) -> EnsureOutcome:
-    """Return how a model's task ended; an error that nobody foresaw is that model's failure too."""
-    result = future.result(raise_on_failure=False)
-    if isinstance(result, EnsureOutcome):
-        return result
-    if not isinstance(result, EnhancedModelAvailabilityError):
-        result = EnhancedModelAvailabilityError(
-            f"{download.model}: {type(result).__name__}: {result}", advice=("See the log of the model's task run.",)
-        )
-    return failed_outcome(download, catalog, result)
 
 
 def _download(workspace: Workspace, request: Request, stop: Event, *, sharers: int) -> Download:

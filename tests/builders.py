@@ -1,11 +1,16 @@
 """Small builders that tests of several rooms share: a model, and a request that hides nothing."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 
 import urllib3
+from hypothesis import settings
 
+from availability.model import Commit, FileRecord, Listing, parse_model_id
 from deployments.sample import write_model
+from service.snapshots import git_id, lfs_pointer
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -13,6 +18,9 @@ MIB = 1024 * KIB
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 NESTED = "tokenizer/vocab.txt"
+
+no_deadline = settings(deadline=None)
+"""For properties: a busy machine is no failure."""
 
 
 def write_tiny_model(
@@ -46,3 +54,26 @@ def request(
 def bytes_header(first: int, last: int | None = None) -> dict[str, str]:
     """Return the header that asks for a range."""
     return {"Range": f"bytes={first}-{'' if last is None else last}"}
+
+
+def file_record(content: bytes, path: str = WEIGHTS, *, lfs: bool = True) -> FileRecord:
+    """Return the honest record of a file: in large-file storage, or as a plain git blob."""
+    if not lfs:
+        return FileRecord(path, len(content), git_id("blob", content))
+    sha256 = hashlib.sha256(content).hexdigest()
+    return FileRecord(path, len(content), git_id("blob", lfs_pointer(sha256, len(content))), sha256)
+
+
+def listing_of(*files: FileRecord, model: str = "org/tiny", commit: str = "c" * 40) -> Listing:
+    """Return a listing of these files."""
+    return Listing(parse_model_id(model), Commit(commit), tuple(sorted(files, key=lambda file: file.path)), "test")
+
+
+def flipped(content: bytes, offset: int) -> bytes:
+    """Return the content with one byte turned over."""
+    return content[:offset] + bytes([content[offset] ^ 0xFF]) + content[offset + 1 :]
+
+
+def random_bytes(size: int, seed: int = 0) -> bytes:
+    """Return the same pseudo-random bytes for the same seed."""
+    return Random(seed).randbytes(size)

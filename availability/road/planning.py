@@ -57,8 +57,10 @@ def plan(download: Download) -> Plan:
     choice = admit(listing, choice, workspace.settings.hub.endpoint, workspace.settings.admission)
     made = Plan(listing, download.selection, choice, _observe(download, listing, choice.files))
     download.proven |= {item.file.digest for item in made.files if item.presence is Presence.PROVEN}
-    done = sum(item.received + item.file.size * (item.presence is Presence.PROVEN) for item in made.files)
-    download.meter.plan(bytes_total=made.bytes_total, bytes_done=done)
+    # Content that several files share is fetched, and so counted, once.
+    contents = {item.file.digest: item for item in made.files}.values()
+    done = sum(item.received + item.file.size * (item.presence is Presence.PROVEN) for item in contents)
+    download.meter.plan(bytes_total=sum(item.file.size for item in contents), bytes_done=done)
     return made
 
 

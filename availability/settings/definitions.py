@@ -8,7 +8,7 @@ from functools import cache
 from typing import Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
 from availability.settings.groups import PREFIX, Settings
@@ -92,6 +92,13 @@ def definitions() -> tuple[Definition, ...]:
         _definition(group, name, field) for group, model in inside.items() for name, field in model.model_fields.items()
     ]
     return (*top, *grouped)
+
+
+def bounds_of(name: str) -> FieldInfo:
+    """Return a setting's bounds as a form takes them: `Annotated[int, bounds_of("download.max_retries")]`."""
+    found = next(definition for definition in definitions() if definition.name == name)
+    bounds: FieldInfo = Field(ge=found.minimum, gt=found.above, le=found.maximum)
+    return bounds
 
 
 def groups() -> dict[str, type[BaseModel]]:

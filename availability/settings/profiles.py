@@ -23,6 +23,7 @@ PROFILES: Mapping[str, Mapping[str, object]] = {
         "storage.cache_directory": DEVELOPMENT_HOME / "state",
         "storage.max_storage_gb": 10.0,
         "download.max_concurrent_downloads": 2,
+        "catalog": Path("deployments/catalog.sample.yaml"),
         "debug": True,
         "log_level": "DEBUG",
         "hub.endpoint": "http://127.0.0.1:8970",

@@ -186,8 +186,6 @@ class Agenda:
         try:
             if delivery.proven:
                 self._staging.promote(delivery)
-                # A second delivery is proven as soon as the wrong byte is found, long before its end.
-                self._meter.kept(delivery.file.size - delivery.journal.received_bytes)
             else:
                 self._reject(delivery)
         except OSError as error:
@@ -196,6 +194,10 @@ class Agenda:
             self._judged.add(delivery)
             self._close_if_over(delivery)
             self._changed.notify_all()
+
+    def on_kept(self, count: int) -> None:
+        """Count bytes that bring the plan forward."""
+        self._meter.kept(count)
 
     def on_dirty(self, delivery: Delivery) -> None:
         """Have a file written back in the background."""

@@ -44,6 +44,7 @@ class SecondDelivery(Delivery):
                 self.journal.seal_chunk(index, digest)
                 self._differences += 1
             self.journal.mark(part, received)
+            self.kept(len(chunk))
             if differs and self._differences == self._look_at:
                 self._look_at *= 2
                 if self._look() == self.file.digest:

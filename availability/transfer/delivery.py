@@ -28,6 +28,9 @@ class Watcher(Protocol):
     def on_settled(self, delivery: "Delivery") -> None:
         """Every byte is judged: `delivery.proven` says how."""
 
+    def on_kept(self, count: int) -> None:
+        """So many bytes more need not come any more."""
+
     def on_dirty(self, delivery: "Delivery") -> None:
         """A good deal waits to be written back."""
 
@@ -190,9 +193,16 @@ class Delivery(ABC):
         """Read `count` bytes back."""
         return os.pread(self._descriptor, count, offset)
 
+    def kept(self, count: int) -> None:
+        """Count bytes that need not come any more."""
+        self._watcher.on_kept(count)
+
     def settle(self, got: str) -> None:
         """Note the digest of all that arrived."""
         self.got = got
+        if self.proven:
+            # A second delivery is proven as soon as the wrong byte is found, long before its end.
+            self.kept(self.file.size - self.journal.received_bytes)
         self._watcher.on_settled(self)
 
     def _open_parts(self) -> list[int]:
@@ -270,6 +280,7 @@ class _FirstWriter(PartWriter):
         self._delivery.put(data, begin)
         self._seal_chunks(data)
         self._delivery.journal.mark(self._part, self.offset - self._start)
+        self._delivery.kept(len(data))
         self._frontier.offer(begin, data)
         self._frontier.wake()
 

@@ -185,7 +185,6 @@ class Worker:
         while writer.offset < stop and not self._is_over(delivery):
             data = self._read(body, stop - writer.offset)
             writer.write(memoryview(data))
-            self._supplies.meter.kept(len(data))
 
     def _receive_whole(self, body: Body, delivery: Delivery, mine: int) -> None:
         """Take from a whole file what is missing: the source ignored that a part was asked for."""
@@ -201,7 +200,6 @@ class Worker:
                     if writer is not None and position > writer.offset:
                         missing = memoryview(data)[max(0, len(data) - (position - writer.offset)) :]
                         writer.write(missing)
-                        self._supplies.meter.kept(len(missing))
             finally:
                 if claimed:
                     delivery.release_part(part)
