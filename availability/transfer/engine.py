@@ -64,9 +64,7 @@ def transfer(
     finally:
         agenda.halt()
         for worker, thread in crew.items():
-            worker.abort()
-            # One that still waits for an answer's first byte writes nothing any more, whatever comes.
-            thread.join(timeout=_FAREWELL_SECONDS)
+            _dismiss(worker, thread)
         agenda.dirty.put(None)
         write_back.join()
         agenda.close()
@@ -91,6 +89,15 @@ def _add_workers(agenda: Agenda, supplies: Supplies, crew: dict[Worker, Thread])
         worker = Worker(agenda, supplies)
         crew[worker] = Thread(target=worker.run, name=f"fetch-{len(crew)}", daemon=True)
         crew[worker].start()
+
+
+def _dismiss(worker: Worker, thread: Thread) -> None:
+    """Let a worker end; one that still waits for an answer is left behind, one that is at the disk never is."""
+    worker.abort()
+    thread.join(timeout=_FAREWELL_SECONDS)
+    while thread.is_alive() and not worker.is_asking:
+        worker.abort()
+        thread.join(timeout=_TICK_SECONDS)
 
 
 def _raise_failures(agenda: Agenda) -> None:

@@ -84,7 +84,11 @@ class Supplies:
 
 
 class Worker:
-    """Fetches one thing after the other over one connection at a time."""
+    """Fetches one thing after the other over one connection at a time.
+
+    Attributes:
+        is_asking: waits for an answer's first byte; once the agenda has stopped it writes nothing afterwards.
+    """
 
     def __init__(self, agenda: Agenda, supplies: Supplies) -> None:
         self._agenda = agenda
@@ -94,6 +98,7 @@ class Worker:
         self._watched_bytes = 0
         self._watched_seconds = 0.0
         self._body: Body | None = None
+        self.is_asking = False
 
     def run(self) -> None:
         """Work until nothing is left."""
@@ -207,7 +212,11 @@ class Worker:
     @contextmanager
     def _opened(self, file: FileRecord, start: int, stop: int) -> Iterator[Body]:
         """Ask for bytes; while they come, `abort` reaches the connection."""
-        body = self._supplies.source.open(self._supplies.listing, file, start, stop)
+        self.is_asking = True
+        try:
+            body = self._supplies.source.open(self._supplies.listing, file, start, stop)
+        finally:
+            self.is_asking = False
         self._body = body
         try:
             yield body
