@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install test demo up down lint bench documents pins clean
+.PHONY: install test demo up down lint bench faultlab documents pins clean
 
 install: $(VENV)/installed ## make the environment, with the command .venv/bin/availability
 
@@ -33,6 +33,9 @@ lint: install ## style, types, and the made documents
 
 bench: install ## measure, beside what people use today
 	$(BIN)/python -m benchmarks
+
+faultlab: install ## damage a thousand files on purpose: all found, all repaired
+	$(BIN)/python -m deployments.faultlab
 
 documents: install ## make the settings' documents anew
 	$(BIN)/python -m deployments.documents

@@ -7,32 +7,46 @@
 The names below are the face for other programs; they are loaded when they are first used.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from availability.api import adopt as adopt
     from availability.api import cancel as cancel
+    from availability.api import check as check
     from availability.api import ensure as ensure
     from availability.api import ensure_models as ensure_models
     from availability.api import open_workspace as open_workspace
     from availability.api import progress as progress
+    from availability.api import repair as repair
     from availability.api import status as status
+    from availability.api import status_all as status_all
+    from availability.api import system_health as system_health
+    from availability.checks import CheckOutcome as CheckOutcome
     from availability.errors import EnhancedModelAvailabilityError as EnhancedModelAvailabilityError
     from availability.inventory import ModelStatus as ModelStatus
     from availability.outcome import EnsureOutcome as EnsureOutcome
+    from availability.repairs import RepairOutcome as RepairOutcome
 
 _FACE = {
+    "CheckOutcome": "availability.checks",
     "EnhancedModelAvailabilityError": "availability.errors",
     "EnsureOutcome": "availability.outcome",
     "ModelStatus": "availability.inventory",
+    "RepairOutcome": "availability.repairs",
     "adopt": "availability.api",
     "cancel": "availability.api",
+    "check": "availability.api",
     "ensure": "availability.api",
     "ensure_models": "availability.api",
     "open_workspace": "availability.api",
     "progress": "availability.api",
+    "repair": "availability.api",
     "status": "availability.api",
+    "status_all": "availability.api",
+    "system_health": "availability.api",
 }
 
 __all__ = sorted(_FACE)  # noqa: PLE0605  one list of the names
@@ -46,3 +60,15 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return [*globals(), *_FACE]
+
+
+class _Face(ModuleType):
+    """The package, on which no room takes the place of the function that has its name (`status`, `ensure`, `adopt`)."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # The import system hangs every room on its package when it is first loaded.
+        if not (name in _FACE and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face

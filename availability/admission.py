@@ -107,8 +107,9 @@ def _bad_files(files: Iterable[FileRecord]) -> Iterable[str]:
             yield f"{file.path!r} has a size of {file.size} bytes"
         if not _HEX40.fullmatch(file.blob_id):
             yield f"{file.path!r} has {file.blob_id!r} for a git blob id, expected 40 hexadecimal digits"
-        if file.sha256 is not None and not _HEX64.fullmatch(file.sha256):
-            yield f"{file.path!r} has {file.sha256!r} for a SHA-256, expected 64 hexadecimal digits"
+        for name, digest in (("SHA-256", file.sha256), ("Xet hash", file.xet_hash)):
+            if digest is not None and not _HEX64.fullmatch(digest):
+                yield f"{file.path!r} has {digest!r} for a {name}, expected 64 hexadecimal digits"
 
 
 def _collisions(files: Sequence[FileRecord]) -> Iterable[str]:

@@ -20,7 +20,6 @@ from availability.road import Ready
 from availability.road.fetching import make_sure_of_room
 
 _COPY_BYTES = 8 * 1024 * 1024
-_MOST_NAMED = 5
 
 
 def adopt(download: Download, folder: Path, catalog: Catalog) -> EnsureOutcome:
@@ -64,6 +63,8 @@ def _take_over(download: Download, folder: Path) -> Ready:
 
 def _copy(download: Download, source: Path, file: FileRecord) -> None:
     staged = download.workspace.staging(download.model).path(file)
+    # Not written over: it may be a second name of a file that somebody reads.
+    staged.unlink(missing_ok=True)
     with source.open("rb") as reader, staged.open("wb") as writer:
         while data := reader.read(_COPY_BYTES):
             writer.write(data)
@@ -71,13 +72,11 @@ def _copy(download: Download, source: Path, file: FileRecord) -> None:
 
 
 def _incomplete(folder: Path, made: Plan, findings: Sequence[Finding]) -> IncompleteModelError:
-    missing = [file.path for file in made.absent]
     told = [f"{finding.file.path}: {finding.kind.value} ({finding.cause})" for finding in findings]
-    told += [f"{path}: missing" for path in missing]
-    more = f" and {len(told) - _MOST_NAMED} more" if len(told) > _MOST_NAMED else ""
+    told += [f"{file.path}: missing" for file in made.absent]
     return IncompleteModelError(
-        f"{folder} is not all of {made.listing.model}: {len(findings)} files are wrong, {len(missing)} are missing. "
-        f"{'; '.join(told[:_MOST_NAMED])}{more}",
+        f"{folder} is not all of {made.listing.model}: of its {len(made.files)} files, {len(findings)} wrong and "
+        f"{len(made.absent)} missing.",
         tried=told,
         advice=(
             f"Fetch the rest: availability ensure {made.listing.model}; what was right is not fetched again.",

@@ -5,16 +5,30 @@ asks often makes a `Workspace` once and passes it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from threading import Event
+from typing import Literal
 
 from availability.adopt import adopt as adopt_folder
 from availability.catalog import Catalog, load_catalog
+from availability.check import Mode, Order, check_models, stored_or_listed
+from availability.checks import CheckOutcome
+from availability.checkup import observe_system
 from availability.download import Download, current_user
 from availability.ensure import ProgressListener, ensure_all, requests_for
+from availability.errors import UsageError
 from availability.inventory import ModelStatus, known_ids, model_status
 from availability.lease import is_held
-from availability.outcome import EnsureOutcome
+from availability.mending import repair_model
+from availability.outcome import Ensured, EnsureOutcome
+from availability.overview import Overview
+from availability.pace import Pace
+from availability.repairs import RepairOutcome, RepairType
+from availability.rotation import parse_share
 from availability.settings import Settings, load_settings
+from availability.settings.groups import MEBIBYTE
+from availability.system_health import SystemHealth
 from availability.transfer.meter import Progress
 from availability.workspace import Workspace
 
@@ -41,7 +55,7 @@ def ensure(
     variant: str | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     workspace: Workspace | None = None,
-) -> EnsureOutcome:
+) -> Ensured:
     """Make one model available and return how: `.path` is its complete, verified snapshot.
 
     Args:
@@ -56,12 +70,10 @@ def ensure(
         EnhancedModelAvailabilityError: it is not available; the class and its attributes say why.
     """
     listener: ProgressListener | None = on_progress and (lambda _, progress: on_progress(progress))
-    outcome = ensure_models(
+    (outcome,) = ensure_models(
         [model], include=include, exclude=exclude, variant=variant, on_progress=listener, workspace=workspace
-    )[0]
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome
+    )
+    return _ensured(outcome)
 
 
 def ensure_models(
@@ -103,6 +115,32 @@ def status(model: str, *, workspace: Workspace | None = None) -> ModelStatus:
     return model_status(here, catalog.resolve(model, known_ids(here)), catalog)
 
 
+def status_all(
+    *, page: int = 1, page_size: int | None = None, refresh: bool = False, workspace: Workspace | None = None
+) -> Overview:
+    """Return how available every model is that the disk, the catalog or a download knows, with a summary.
+
+    Args:
+        page: which page, from 1.
+        page_size: models on a page; None puts all on one.
+        refresh: look at the disk, however young the last answer is.
+        workspace: where; one that is kept remembers its answer for `health.cache_ttl_seconds`.
+    """
+    here = workspace or open_workspace()
+    return here.overviews.answer(_catalog(here.settings), page=page, page_size=page_size, refresh=refresh)
+
+
+def system_health(*, refresh: bool = False, workspace: Workspace | None = None) -> SystemHealth:
+    """Return the health of everything in the store: counts, scores, room, the worst models first, what to do.
+
+    Args:
+        refresh: as for `status_all`.
+        workspace: as for `status_all`.
+    """
+    here = workspace or open_workspace()
+    return observe_system(here, _catalog(here.settings), refresh=refresh)
+
+
 def progress(model: str, *, workspace: Workspace | None = None) -> Progress | None:
     """Return how far the running download of a model is, whichever process runs it; None when none runs."""
     here = workspace or open_workspace()
@@ -120,7 +158,7 @@ def cancel(model: str, *, workspace: Workspace | None = None) -> bool:
     catalog = _catalog(here.settings)
     target = catalog.resolve(model, known_ids(here))
     record = here.controls.read(target)
-    if record is None or not record.state.is_active or not is_held(here.lease_path(target)):
+    if record is None or not record.state.is_active or not is_held(here.lease_path(target), record.download_id):
         return False
     here.controls.request_cancel(record, by=current_user())
     return True
@@ -133,7 +171,7 @@ def adopt(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     workspace: Workspace | None = None,
-) -> EnsureOutcome:
+) -> Ensured:
     """Verify a folder that was copied in by hand as a model, and take it over without a download.
 
     Raises:
@@ -142,14 +180,111 @@ def adopt(
     here = workspace or open_workspace()
     catalog = _catalog(here.settings)
     requests, refused = requests_for(here, catalog, [model], include=include, exclude=exclude)
-    outcomes = [
+    adopted = [
         adopt_folder(Download(here, request.model, request.selection), Path(folder), catalog) for request in requests
     ]
-    for outcome in [*outcomes, *refused]:
-        if outcome.error is not None:
-            raise outcome.error
-    return outcomes[0]
+    (outcome,) = [*adopted, *refused]
+    return _ensured(outcome)
+
+
+def check(
+    models: Sequence[str] = (),
+    *,
+    everything: bool = False,
+    mode: Literal["full", "share", "quick"] = "full",
+    share: str | None = None,
+    within_days: float | None = None,
+    max_seconds: float | None = None,
+    max_mib_per_second: float | None = None,
+    from_memory: bool = False,
+    force: bool = False,
+    on_outcome: Callable[[CheckOutcome], None] | None = None,
+    stop: Event | None = None,
+    workspace: Workspace | None = None,
+) -> list[CheckOutcome]:
+    """Read what is stored and say what is wrong with it; offline, and nothing is repaired.
+
+    Args:
+        models: ids or aliases; none means the catalog's models that are here.
+        everything: every model in the store instead.
+        mode: `full` reads all, `share` what is due, `quick` nothing but names and signatures.
+        share: with mode `share`, how much of all bytes, such as `1/7`; None reads what `within_days` makes due.
+        within_days: every byte is read within so many days; None takes the setting.
+        max_seconds: when to stop; what was not reached is reached next time.
+        max_mib_per_second: the speed limit; None takes the setting.
+        from_memory: read through the page cache instead of from the disk.
+        force: a result younger than the setting says is not good enough.
+        on_outcome: told of each model when it is done.
+        stop: set to end it.
+        workspace: where; see `open_workspace`.
+
+    Raises:
+        ModelNotFoundError, UsageError: nobody knows a name, or `share` is none; nothing was read.
+    """
+    here = workspace or open_workspace()
+    catalog = _catalog(here.settings)
+    known = frozenset(known_ids(here))
+    chosen = [catalog.resolve(text, known) for text in models]
+    try:
+        part = parse_share(share) if share is not None else None
+    except ValueError as error:
+        raise UsageError(f"{error}.") from None
+    health = here.settings.health
+    limit = health.max_bytes_per_second if max_mib_per_second is None else max_mib_per_second * MEBIBYTE
+    return check_models(
+        here,
+        chosen or stored_or_listed(here, catalog, everything=everything),
+        Order(Mode(mode), part, within_days, force=force),
+        Pace.of(from_memory=from_memory, bytes_per_second=limit, max_seconds=max_seconds, stop=stop),
+        on_outcome or (lambda _: None),
+    )
+
+
+def repair(
+    model: str,
+    *,
+    repair_type: RepairType = "auto",
+    dry_run: bool = False,
+    from_memory: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    workspace: Workspace | None = None,
+) -> RepairOutcome:
+    """Repair a model by the least that mends it, and say what a check afterwards saw.
+
+    Args:
+        model: `org/name[@revision]`, or an alias of the catalog.
+        repair_type: `auto`, or the one kind of action that may be taken.
+        dry_run: check and plan only.
+        from_memory: check through the page cache: faster, and blind to what only the disk has wrong.
+        on_progress: told how far it is.
+        workspace: where; see `open_workspace`.
+
+    Raises:
+        ModelNotFoundError, UsageError: nobody knows the name or the type; nothing was done.
+    """
+    here = workspace or open_workspace()
+    catalog = _catalog(here.settings)
+    target = catalog.resolve(model, frozenset(known_ids(here)))
+    return repair_model(here, target, repair_type, dry_run=dry_run, from_memory=from_memory, on_progress=on_progress)
+
+
+def _ensured(outcome: EnsureOutcome) -> Ensured:
+    if outcome.error is not None:
+        raise outcome.error
+    assert isinstance(outcome, Ensured)  # noqa: S101  without an error there is a path
+    return outcome
 
 
 def _catalog(settings: Settings) -> Catalog:
-    return load_catalog(settings.catalog, required=settings.catalog_was_chosen)
+    """Read the catalog, and not again while its file is the same: who asks often would spend most of it here."""
+    try:
+        status = settings.catalog.stat()
+        seen = status.st_mtime_ns, status.st_size, status.st_ino
+    except OSError:
+        seen = None
+    return _read_catalog(settings.catalog, settings.catalog_was_chosen, seen)
+
+
+@lru_cache(maxsize=8)
+def _read_catalog(path: Path, required: bool, seen: tuple[int, int, int] | None) -> Catalog:  # noqa: ARG001  the key
+    return load_catalog(path, required=required)

@@ -5,6 +5,7 @@ hangs on a process being alive: whether the one that wrote a record still is, it
 """
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -15,6 +16,8 @@ from typing import Any
 from availability.durable import write_atomically
 from availability.model import ModelId
 from availability.transfer.meter import Progress
+
+_DOWNLOAD = ".download.json"
 
 
 class DownloadState(StrEnum):
@@ -77,9 +80,18 @@ class Controls:
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    @property
+    def root(self) -> Path:
+        """The folder they lie in."""
+        return self._root
+
     def write(self, record: DownloadRecord) -> None:
         """Replace the record of a model's download."""
         write_atomically(self._download_path(record.model), json.dumps(asdict(record)).encode())
+
+    def forget(self, model: ModelId) -> None:
+        """Drop the record of a model that turned out not to exist: it would be listed as missing for ever."""
+        self._download_path(model).unlink(missing_ok=True)
 
     def read(self, model: ModelId) -> DownloadRecord | None:
         """Return the record of a model's latest download, None when there is none."""
@@ -87,10 +99,22 @@ class Controls:
 
     def all(self) -> Iterator[DownloadRecord]:
         """Yield the record of every model that has one."""
-        for path in sorted(self._root.glob("*.download.json")):
-            record = _read(path)
+        for name in sorted(self.names()):
+            record = self.read_file(name)
             if record is not None:
                 yield record
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of the files that hold a download's record."""
+        try:
+            names = os.listdir(self._root)  # noqa: PTH208  thousands of names: pathlib triples what each costs
+        except FileNotFoundError:
+            return
+        yield from (name for name in names if name.endswith(_DOWNLOAD))
+
+    def read_file(self, name: str) -> DownloadRecord | None:
+        """Return the record in a file, None when it is none."""
+        return _read(self._root / name)
 
     def request_cancel(self, record: DownloadRecord, *, by: str) -> None:
         """Ask the process that runs this download to end it for good."""
@@ -101,12 +125,12 @@ class Controls:
         """Return who asked to cancel this very download, None when nobody did."""
         try:
             request = json.loads(self._cancel_path(model).read_bytes())
-        except (FileNotFoundError, ValueError):
+            return str(request["by"]) if request["download_id"] == download_id else None
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
-        return str(request["by"]) if request.get("download_id") == download_id else None
 
     def _download_path(self, model: ModelId) -> Path:
-        return self._root / f"{model.key}.download.json"
+        return self._root / f"{model.key}{_DOWNLOAD}"
 
     def _cancel_path(self, model: ModelId) -> Path:
         return self._root / f"{model.key}.cancel.json"
@@ -118,5 +142,5 @@ def _read(path: Path) -> DownloadRecord | None:
         progress = content.pop("progress")
         state = DownloadState(content.pop("state"))
         return DownloadRecord(state=state, progress=Progress(**progress) if progress else None, **content)
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -5,19 +5,29 @@ Everything a step needs to know about the run it is part of; the steps themselve
 
 import getpass
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from threading import Event, Lock
 from time import monotonic, time
+from typing import TypeVar
 from uuid import uuid4
 
 from availability.catalog import Priority
 from availability.controls import DownloadRecord, DownloadState
-from availability.errors import DownloadCancelledError, EnhancedModelAvailabilityError
+from availability.errors import (
+    DownloadCancelledError,
+    EnhancedModelAvailabilityError,
+    ModelNotFoundError,
+    RateLimitedError,
+)
 from availability.lease import Held, hold
 from availability.model import ModelId
 from availability.selection import Selection
+from availability.storage import storage_errors
 from availability.transfer.meter import Meter, Progress
+from availability.transfer.worker import ServerWait
 from availability.workspace import Workspace
+
+T = TypeVar("T")
 
 _RECORD_SECONDS = 1.0
 _CONTROL_SECONDS = 0.5
@@ -46,7 +56,7 @@ class Download:
             selection: which of its files.
             priority: how urgent it is; others see it.
             download_id: the id others know it by; a new one when None.
-            on_progress: told how far it is, up to ten times a second.
+            on_progress: told how far it is, some twenty times a second, by the thread at work.
             stop: set by the caller to end it as if cancelled.
             sharers: how many downloads share this process's connections.
         """
@@ -85,22 +95,22 @@ class Download:
 
         Raises:
             DownloadCancelledError: it was cancelled while it waited.
+            InsufficientStorageError, StorageError: what the disk refused, whichever step it was that met it.
         """
-        self.workspace.claim()
-        with hold(
-            self.workspace.lease_path(self.model), on_wait=self._wait_for_other, should_stop=self._should_stop
-        ) as held:
+        with self._storage_errors(), self._lease() as held:
             self._held = held
             self.meter.waiting = None
             self._record(DownloadState.QUEUED)
             try:
-                yield
+                with self._storage_errors():
+                    yield
             except BaseException as error:
-                state = DownloadState.CANCELLED if _was_cancelled(error) else DownloadState.FAILED
-                self._record(state, reason=_reason(error))
+                self._record_end(error)
                 raise
             else:
-                self._record(DownloadState.COMPLETED)
+                # The model is published: whether this record of it can still be written changes nothing.
+                with suppress(OSError):
+                    self._record(DownloadState.COMPLETED)
             finally:
                 self._held = None
                 self._ended = monotonic()
@@ -123,7 +133,8 @@ class Download:
             if now - self._controlled >= _CONTROL_SECONDS:
                 self._controlled = now
                 self._obey()
-            if now - self._recorded >= _RECORD_SECONDS:
+            # A dry run holds nothing and writes nothing.
+            if self._held is not None and now - self._recorded >= _RECORD_SECONDS:
                 self._record(DownloadState(self.meter.phase))
         self._tell()
 
@@ -151,12 +162,23 @@ class Download:
         Raises:
             DownloadCancelledError: somebody cancelled it.
         """
-        until = monotonic() + seconds
-        self.meter.waiting = f"retry in {seconds:.0f} s; {self._causes[-1]}"
-        while (left := until - monotonic()) > 0:
-            self._stop.wait(min(left, _CONTROL_SECONDS))
-            self.tick()
-        self.meter.waiting = None
+        self._wait(seconds, f"retry in {seconds:.0f} s; {self._causes[-1]}")
+
+    def patiently(self, ask: Callable[[], T]) -> T:
+        """Ask a source, and again when it has told how long to stay away: that wait is part of the attempt.
+
+        Raises:
+            RateLimitedError: it did not tell, or more than `max_server_wait_seconds` in all.
+            DownloadCancelledError: somebody cancelled it meanwhile.
+        """
+        wait = ServerWait(self.workspace.settings.download.max_server_wait_seconds)
+        while True:
+            try:
+                return ask()
+            except RateLimitedError as error:
+                if error.retry_after_seconds is None or not wait.grant(error.retry_after_seconds):
+                    raise
+                self._wait(wait.seconds_left, error.message)
 
     def check_lease(self) -> None:
         """Make sure nobody took over; asked before anything is published.
@@ -167,9 +189,31 @@ class Download:
         if self._held is not None:
             self._held.check()
 
+    def _wait(self, seconds: float, why: str) -> None:
+        until = monotonic() + seconds
+        self.meter.waiting = why
+        while (left := until - monotonic()) > 0:
+            self._stop.wait(min(left, _CONTROL_SECONDS))
+            self.tick()
+        self.meter.waiting = None
+
     def _wait_for_other(self) -> None:
         self.meter.waiting = "another process works on this model"
         self._tell()
+
+    def _storage_errors(self) -> AbstractContextManager[None]:
+        return storage_errors(self.workspace, self.model, lambda: self.meter.progress().bytes_left)
+
+    @contextmanager
+    def _lease(self) -> Iterator[Held]:
+        self.workspace.claim()
+        with hold(
+            self.workspace.lease_path(self.model),
+            on_wait=self._wait_for_other,
+            should_stop=self._should_stop,
+            holder=self.download_id,
+        ) as held:
+            yield held
 
     def _should_stop(self) -> bool:
         return self._stop.is_set() or self.workspace.controls.cancelled_by(self.model, self.download_id) is not None
@@ -198,6 +242,16 @@ class Download:
                 reason=reason,
             )
         )
+
+    def _record_end(self, error: BaseException) -> None:
+        state = DownloadState.CANCELLED if _was_cancelled(error) else DownloadState.FAILED
+        # The disk that ended the road may not take the record of it either; the cause must not be lost over that.
+        with suppress(OSError):
+            if isinstance(error, ModelNotFoundError):
+                self.meter.phase = state.value
+                self.workspace.controls.forget(self.model)
+            else:
+                self._record(state, reason=_reason(error))
 
     def _tell(self) -> None:
         if self._on_progress is not None:

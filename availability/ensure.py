@@ -6,6 +6,7 @@ The order of the steps is the one of `flows.ensure_models`; tenacity repeats wha
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
@@ -22,16 +23,18 @@ from availability.errors import (
     EnhancedModelAvailabilityError,
     FeatureOffError,
     ModelNotFoundError,
+    StorageError,
     TransientError,
 )
-from availability.inventory import known_ids, model_status
-from availability.model import ModelId
-from availability.outcome import EnsureOutcome, refused_outcome
+from availability.inventory import ModelStatus, known_ids, model_status
+from availability.model import ModelId, parse_model_id
+from availability.outcome import Ensured, EnsureOutcome, refused_outcome
 from availability.plan import Plan
 from availability.retry import may_pass, retry_delays
 from availability.road import Ready
 from availability.selection import Selection
 from availability.status import Availability
+from availability.storage import storage_errors
 from availability.transfer.meter import Progress
 from availability.workspace import Workspace
 
@@ -145,8 +148,10 @@ def ensure_all(
 
 def plan_one(workspace: Workspace, request: Request) -> Plan | EnhancedModelAvailabilityError:
     """Return what ensuring a model would do, or why it cannot be said; asks once and writes nothing."""
+    download = Download(workspace, request.model, request.selection)
     try:
-        return road.plan(Download(workspace, request.model, request.selection))
+        with storage_errors(workspace, request.model, lambda: 0):
+            return road.plan(download)
     except EnhancedModelAvailabilityError as error:
         return error
 
@@ -207,7 +212,8 @@ def attempt(download: Download, step: Callable[[], T]) -> T:
     )
     retrying = Retrying(
         stop=stop_after_attempt(len(delays) + 1),
-        wait=lambda state: delays[state.attempt_number - 1],
+        # It asks for a wait after the last attempt too, before it asks whether that was the last.
+        wait=lambda state: (*delays, 0.0)[state.attempt_number - 1],
         retry=retry_if_exception(may_pass),
         after=lambda state: _note_failure(download, state),
         before_sleep=lambda _: download.note_retry(),
@@ -223,15 +229,15 @@ def _note_failure(download: Download, state: RetryCallState) -> None:
         download.note_failure(error)
 
 
-def ready_outcome(download: Download, ready: Ready) -> EnsureOutcome:
+def ready_outcome(download: Download, ready: Ready) -> Ensured:
     """Return the outcome of a road that ended well."""
-    return EnsureOutcome(
+    return Ensured(
         model_id=download.model.repo_id,
         revision=download.model.revision,
         commit=ready.commit,
         path=ready.path,
         availability_status=Availability.AVAILABLE,
-        download_id=download.download_id,
+        download_id=_id_of(download),
         bytes_total=ready.bytes_total,
         bytes_fetched=download.meter.bytes_fetched,
         seconds=download.seconds,
@@ -242,7 +248,10 @@ def ready_outcome(download: Download, ready: Ready) -> EnsureOutcome:
 
 def failed_outcome(download: Download, catalog: Catalog, error: EnhancedModelAvailabilityError) -> EnsureOutcome:
     """Return the outcome of a road that did not end well, with the status the disk tells now."""
-    if isinstance(error, TransientError):
+    if isinstance(error, ModelNotFoundError):
+        with suppress(StorageError):  # a store that cannot be listed names none
+            error = name_near_ones(download.workspace, catalog, error)
+    elif isinstance(error, TransientError):
         error = DownloadFailedError(
             str(download.model),
             error.message,
@@ -253,14 +262,14 @@ def failed_outcome(download: Download, catalog: Catalog, error: EnhancedModelAva
                 f"See whether {download.workspace.settings.hub.endpoint} can be reached from this machine.",
             ),
         )
-    status = model_status(download.workspace, download.model, catalog)
+    status = _status_now(download, catalog)
     return EnsureOutcome(
         model_id=download.model.repo_id,
         revision=download.model.revision,
-        commit=status.commit,
-        path=status.path,
-        availability_status=status.availability_status,
-        download_id=download.download_id,
+        commit=status.commit if status else None,
+        path=None,
+        availability_status=status.availability_status if status else Availability.MISSING,
+        download_id=_id_of(download),
         bytes_total=download.meter.bytes_total or None,
         bytes_fetched=download.meter.bytes_fetched,
         seconds=download.seconds,
@@ -268,3 +277,21 @@ def failed_outcome(download: Download, catalog: Catalog, error: EnhancedModelAva
         sources=download.meter.bytes_by_source,
         error=error,
     )
+
+
+def _status_now(download: Download, catalog: Catalog) -> ModelStatus | None:
+    """Return what the disk tells; None when the disk is what fails, so that nothing can be shown to be there."""
+    try:
+        return model_status(download.workspace, download.model, catalog)
+    except OSError:
+        return None
+
+
+def name_near_ones(workspace: Workspace, catalog: Catalog, error: ModelNotFoundError) -> ModelNotFoundError:
+    """Return what a source said of an unknown name, with the names known here that look like it."""
+    near = error.near or catalog.near(parse_model_id(error.model_id).repo_id, known_ids(workspace))
+    return ModelNotFoundError(error.model_id, near=near, reason=error.reason)
+
+
+def _id_of(download: Download) -> str | None:
+    return download.download_id if download.begun else None

@@ -130,12 +130,13 @@ class ModelNotFoundError(FinalError):
     Attributes:
         model_id: the id as it was asked for.
         near: known ids that look like it.
+        reason: what the source said; empty when none was asked.
     """
 
     def __init__(self, model_id: str, *, near: Sequence[str] = (), reason: str = "") -> None:
         near_text = f" Did you mean {', '.join(near)}?" if near else ""
         super().__init__(
-            f"Model {model_id!r} was not found{': ' + reason if reason else '.'}{near_text}",
+            f"Model {model_id!r} was not found{': ' + reason if reason else ''}.{near_text}",
             advice=(
                 "Check the spelling: an id is org/name[@revision], or an alias from the catalog.",
                 "If the model is private or gated, set HF_TOKEN to a token that may read it.",
@@ -143,6 +144,7 @@ class ModelNotFoundError(FinalError):
         )
         self.model_id = model_id
         self.near = tuple(near)
+        self.reason = reason
 
 
 class RevisionNotFoundError(FinalError):
@@ -200,10 +202,10 @@ class UnverifiableError(FinalError):
 
 
 class InsufficientStorageError(FinalError):
-    """The plan does not fit on the disk or in the quota; it was stopped before the first byte.
+    """The plan does not fit on the disk or in the quota: stopped before the first byte, or when others had filled it.
 
     Attributes:
-        needed_bytes: what the plan still writes, with its margin.
+        needed_bytes: what the plan still writes.
         available_bytes: what it may use.
     """
 
@@ -219,6 +221,10 @@ class StorageError(FinalError):
 
 class IncompleteModelError(FinalError):
     """A folder does not hold all of what the publisher lists, or holds something else under a listed name."""
+
+
+class HealthCheckFailedError(FinalError):
+    """A model could not be checked, so nothing is known of it; that is not the same as damage."""
 
 
 class FeatureOffError(FinalError):

@@ -9,7 +9,9 @@ import json
 from typing import Any
 
 from availability.errors import (
+    AccessDeniedError,
     FinalError,
+    ModelNotFoundError,
     OfflineError,
     RevisionNotFoundError,
     SourceUnavailableError,
@@ -42,8 +44,14 @@ def find_listing(workspace: Workspace, model: ModelId) -> Listing:
 def _listing_of_stored(workspace: Workspace, model: ModelId, commit: Commit) -> Listing:
     try:
         told = workspace.source.listing(ModelId(model.repo_id, commit))
-    except (SourceUnavailableError, OfflineError, RevisionNotFoundError) as error:
-        recorded = _client_listing(workspace, model, commit)
+    except (
+        SourceUnavailableError,
+        OfflineError,
+        ModelNotFoundError,
+        RevisionNotFoundError,
+        AccessDeniedError,
+    ) as error:
+        recorded = client_listing(workspace, model, commit)
         if recorded is not None:
             return recorded
         if isinstance(error, FinalError):
@@ -52,7 +60,8 @@ def _listing_of_stored(workspace: Workspace, model: ModelId, commit: Commit) -> 
     return Listing(model, commit, told.files, told.origin)
 
 
-def _client_listing(workspace: Workspace, model: ModelId, commit: Commit) -> Listing | None:
+def client_listing(workspace: Workspace, model: ModelId, commit: Commit) -> Listing | None:
+    """Return what huggingface_hub recorded of a commit, None when it did not or it cannot be understood."""
     try:
         content: dict[str, Any] = json.loads(workspace.store.client_listing(model, commit).read_bytes())
         if content["format_version"] != 1:
@@ -61,7 +70,7 @@ def _client_listing(workspace: Workspace, model: ModelId, commit: Commit) -> Lis
             FileRecord(path, told["size"], told["blob_id"], told.get("lfs_sha256"), told.get("xet_hash"))
             for path, told in sorted(content["files"].items())
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return Listing(model, commit, files, CLIENT)
 

@@ -4,7 +4,7 @@ A file counts as proven while it has the signature it was proven with, and as da
 wrong with; that is why asking is cheap and never out of date.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,18 +12,26 @@ from typing import TypedDict
 
 from availability.catalog import Catalog
 from availability.controls import DownloadRecord
+from availability.errors import EnhancedModelAvailabilityError, ErrorRecord
 from availability.lease import is_held
+from availability.look import DamagedRanges, Look, look, revisions
 from availability.model import Commit, ModelId
-from availability.record import SnapshotRecord
 from availability.status import Availability, Disk, Wanted, Work, availability_of
 from availability.workspace import Workspace
 
 
-class DamagedRanges(TypedDict):
-    """Bytes of a file that are known to be wrong, as [start, stop), or none when all of them may be."""
+class RunningRecord(TypedDict):
+    """The download that is running, as plain data; null for what is not known before its plan was made."""
 
-    file: str
-    ranges: list[tuple[int, int]]
+    download_id: str
+    state: str
+    percent: float | None
+    bytes_done: int | None
+    bytes_total: int | None
+    bytes_per_second: float | None
+    seconds_left: float | None
+    retries: int
+    waiting: str | None
 
 
 class StatusRecord(TypedDict):
@@ -46,8 +54,9 @@ class StatusRecord(TypedDict):
     update_available: bool | None
     uses_per_day: float | None
     last_used: str | None
-    download: dict[str, object] | None
+    download: RunningRecord | None
     next_steps: list[str]
+    error: ErrorRecord | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +105,12 @@ class ModelStatus:
             case _:
                 return [f"Fetch it: availability ensure {self.model}"]
 
-    def as_dict(self) -> StatusRecord:
-        """Return the status as plain data; null where nothing is known."""
+    def as_dict(self, error: EnhancedModelAvailabilityError | None = None) -> StatusRecord:
+        """Return the status as plain data; null where nothing is known.
+
+        Args:
+            error: why nobody knows the name, for a name that nobody knows.
+        """
         return StatusRecord(
             model_id=self.model.repo_id,
             revision=self.model.revision,
@@ -116,50 +129,67 @@ class ModelStatus:
             update_available=None,
             uses_per_day=None,
             last_used=None,
-            download=self._download_dict(),
-            next_steps=self.next_steps(),
+            download=self._running(),
+            next_steps=[*error.advice] if error else self.next_steps(),
+            error=error.as_dict() if error else None,
         )
 
-    def _download_dict(self) -> dict[str, object] | None:
+    def _running(self) -> RunningRecord | None:
         if self.download is None or not self.is_running:
             return None
         progress = self.download.progress
-        return {
-            "download_id": self.download.download_id,
-            "state": self.download.state.value,
-            "percent": round(progress.percent, 2) if progress else None,
-            "bytes_done": progress.bytes_done if progress else None,
-            "bytes_total": progress.bytes_total if progress else None,
-            "bytes_per_second": progress.bytes_per_second if progress else None,
-            "seconds_left": progress.seconds_left if progress else None,
-            "retries": progress.retries if progress else 0,
-            "waiting": progress.waiting if progress else None,
-        }
+        is_planned = progress is not None and progress.bytes_total > 0
+        return RunningRecord(
+            download_id=self.download.download_id,
+            state=self.download.state.value,
+            percent=round(progress.percent, 2) if progress and is_planned else None,
+            bytes_done=progress.bytes_done if progress and is_planned else None,
+            bytes_total=progress.bytes_total if progress and is_planned else None,
+            bytes_per_second=progress.bytes_per_second if progress else None,
+            seconds_left=progress.seconds_left if progress and is_planned else None,
+            retries=progress.retries if progress else 0,
+            waiting=progress.waiting if progress else None,
+        )
 
 
 def model_status(workspace: Workspace, model: ModelId, catalog: Catalog) -> ModelStatus:
     """Observe one model at one revision."""
     commit = workspace.store.commit(model)
     record = workspace.records.read(model, commit) if commit else None
-    look = _look(workspace, model, commit, record)
+    seen = look(workspace.store, model, commit, record, workspace.store.signature)
     download = workspace.controls.read(model)
-    is_running = download is not None and download.state.is_active and is_held(workspace.lease_path(model))
-    word = availability_of(
-        look.disk,
-        Work.RUNNING if is_running else Work.IDLE,
-        Wanted.YES if catalog.entry(model) else Wanted.NO,
+    is_running = (
+        download is not None
+        and download.state.is_active
+        # All revisions of a model share its lease, so it must be held by this very download.
+        and is_held(workspace.lease_path(model), download.download_id)
     )
+    wanted = Wanted.YES if catalog.entry(model) else Wanted.NO
+    return status_of(workspace, model, commit, seen, wanted=wanted, download=download, is_running=is_running)
+
+
+def status_of(
+    workspace: Workspace,
+    model: ModelId,
+    commit: Commit | None,
+    seen: Look,
+    *,
+    wanted: Wanted = Wanted.NO,
+    download: DownloadRecord | None = None,
+    is_running: bool = False,
+) -> ModelStatus:
+    """Put together what the disk, the catalog and the download's record tell of a model."""
     return ModelStatus(
         model=model,
-        availability_status=word,
-        path=workspace.store.snapshot(model, commit) if commit and look.disk is Disk.COMPLETE else None,
+        availability_status=availability_of(seen.disk, Work.RUNNING if is_running else Work.IDLE, wanted),
+        path=workspace.store.snapshot(model, commit) if commit and seen.disk is Disk.COMPLETE else None,
         commit=commit,
-        size_bytes=look.size_bytes,
-        integrity_score=look.integrity_score,
-        oldest_check=look.oldest_check,
-        missing=look.missing,
-        damaged=look.damaged,
-        unverified=look.unverified,
+        size_bytes=seen.size_bytes,
+        integrity_score=seen.integrity_score,
+        oldest_check=None if seen.oldest_check is None else datetime.fromtimestamp(seen.oldest_check, UTC),
+        missing=seen.missing,
+        damaged=seen.damaged,
+        unverified=seen.unverified,
         download=download,
         is_running=is_running,
     )
@@ -170,78 +200,10 @@ def all_models(workspace: Workspace, catalog: Catalog) -> tuple[ModelId, ...]:
     found = {entry.model for entry in catalog}
     found |= {record.model for record in workspace.controls.all()}
     for stored in workspace.store.models():
-        found |= set(_revisions(workspace, stored))
-    return tuple(sorted(found))
+        found |= {model for model, _ in revisions(workspace.store, stored)}
+    return tuple(sorted(found, key=lambda model: (model.repo_id, model.revision)))
 
 
 def known_ids(workspace: Workspace) -> Iterator[str]:
     """Yield the ids of the models in the store."""
     return (model.repo_id for model in workspace.store.models())
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    disk: Disk
-    missing: tuple[str, ...] = ()
-    damaged: tuple[DamagedRanges, ...] = ()
-    unverified: tuple[str, ...] = ()
-    size_bytes: int | None = None
-    integrity_score: float | None = None
-    oldest_check: datetime | None = None
-
-
-def _look(workspace: Workspace, model: ModelId, commit: Commit | None, record: SnapshotRecord | None) -> _Look:
-    if commit is None or not workspace.store.snapshot(model, commit).is_dir():
-        return _Look(Disk.NOTHING)
-    if record is None or not record.wanted:
-        return _Look(Disk.UNVERIFIED, unverified=workspace.store.snapshot_files(model, commit))
-    missing: list[str] = []
-    damaged: list[DamagedRanges] = []
-    unverified: list[str] = []
-    proven_bytes = 0
-    files = record.wanted_files()
-    snapshot = workspace.store.snapshot(model, commit)
-    for file in files:
-        signature = workspace.store.signature(snapshot / file.path)
-        proof, defect = record.proofs.get(file.path), record.defects.get(file.path)
-        if signature is None:
-            missing.append(file.path)
-        elif proof and proof.signature == signature:
-            proven_bytes += file.size
-        elif defect and defect.signature == signature:
-            damaged.append(DamagedRanges(file=file.path, ranges=list(defect.ranges)))
-        else:
-            unverified.append(file.path)
-    total = sum(file.size for file in files)
-    checks = [record.proofs[file.path].at for file in files if file.path in record.proofs]
-    return _Look(
-        disk=_disk(missing, damaged, unverified),
-        missing=tuple(missing),
-        damaged=tuple(damaged),
-        unverified=tuple(unverified),
-        size_bytes=total,
-        integrity_score=proven_bytes / total if total and checks else None,
-        oldest_check=datetime.fromtimestamp(min(checks), UTC) if checks else None,
-    )
-
-
-def _disk(missing: list[str], damaged: list[DamagedRanges], unverified: list[str]) -> Disk:
-    if damaged:
-        return Disk.DAMAGED
-    if missing:
-        return Disk.PARTIAL
-    return Disk.UNVERIFIED if unverified else Disk.COMPLETE
-
-
-def _revisions(workspace: Workspace, stored: ModelId) -> Iterable[ModelId]:
-    """Yield a stored model at each revision its references name, and at each commit that none of them does."""
-    pointed: set[Commit] = set()
-    for name in workspace.store.revisions(stored):
-        model = ModelId(stored.repo_id, name)
-        commit = workspace.store.commit(model)
-        if commit:
-            pointed.add(commit)
-        yield model
-    for commit in workspace.store.commits(stored):
-        if commit not in pointed:
-            yield ModelId(stored.repo_id, commit)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from availability.digests import CHUNK_BYTES, CHUNK_DIGEST_BYTES, chunk_count
+from availability.durable import write_whole
 
 _HEADER_BYTES = 1024
 _FORMAT = 1
@@ -49,6 +50,7 @@ class Journal:
         self.path = path
         self.part_bytes = part_bytes_for(size)
         self._identity = {"format": _FORMAT, "digest": digest, "size": size, "part_bytes": self.part_bytes}
+        self._size = size
         self._parts = -(-size // self.part_bytes)
         self._chunks_offset = _HEADER_BYTES + self._parts * _MARK.size
         self._chunk_count = chunk_count(size)
@@ -67,16 +69,20 @@ class Journal:
         """How many bytes have arrived in all."""
         return sum(self.marks)
 
+    def length(self, part: int) -> int:
+        """Return how many bytes a part has."""
+        return min(self.part_bytes, self._size - part * self.part_bytes)
+
     def mark(self, part: int, received: int) -> None:
         """Note that a part holds `received` bytes; call it after they were written."""
         self.marks[part] = received
-        os.pwrite(self._descriptor, _MARK.pack(received), _HEADER_BYTES + part * _MARK.size)
+        write_whole(self._descriptor, _MARK.pack(received), _HEADER_BYTES + part * _MARK.size)
 
     def seal_chunk(self, index: int, digest: bytes) -> None:
         """Note the digest of a chunk that is complete."""
         offset = index * CHUNK_DIGEST_BYTES
         self._chunks[offset : offset + CHUNK_DIGEST_BYTES] = digest
-        os.pwrite(self._descriptor, digest, self._chunks_offset + offset)
+        write_whole(self._descriptor, digest, self._chunks_offset + offset)
 
     def chunk(self, index: int) -> bytes | None:
         """Return the digest of a chunk as it arrived, None while it is incomplete."""
@@ -111,7 +117,7 @@ class Journal:
         self._write_marks([0] * self._parts)
         self._write_header(tag, suspect=False)
         self._chunks = bytearray(len(self._chunks))
-        os.pwrite(self._descriptor, self._chunks, self._chunks_offset)
+        write_whole(self._descriptor, self._chunks, self._chunks_offset)
 
     def receive_again(self) -> None:
         """Begin a second delivery: the marks start over, the chunk digests of the first one stay."""
@@ -132,22 +138,27 @@ class Journal:
             header = json.loads(content[:_HEADER_BYTES])
         except ValueError:
             return False
-        if len(content) != self._chunks_offset + len(self._chunks) or header.get("of") != self._identity:
+        is_ours = isinstance(header, dict) and header.get("of") == self._identity
+        if not is_ours or len(content) != self._chunks_offset + len(self._chunks):
             return False
-        self.tag, self.suspect = header["tag"], header["suspect"]
+        marks = list(struct.unpack_from(f"<{self._parts}I", content, _HEADER_BYTES))
+        lengths = (self.length(part) for part in range(self._parts))
+        if any(mark > length for mark, length in zip(marks, lengths, strict=True)):
+            return False
+        self.tag, self.suspect, self.marks = header["tag"], header["suspect"], marks
         self.distrusted = self._boot is None or header["boot"] != self._boot
-        self.marks = list(struct.unpack_from(f"<{self._parts}I", content, _HEADER_BYTES))
         self._chunks[:] = content[self._chunks_offset :]
         return True
 
     def _write_header(self, tag: str | None, *, suspect: bool) -> None:
         self.tag, self.suspect = tag, suspect
-        header = json.dumps({"of": self._identity, "tag": tag, "suspect": suspect, "boot": self._boot}).encode()
-        os.pwrite(self._descriptor, header.ljust(_HEADER_BYTES)[:_HEADER_BYTES], 0)
+        header = {"of": self._identity, "tag": tag, "suspect": suspect, "boot": self._boot}
+        encoded = json.dumps(header, ensure_ascii=False).encode()  # escapes might not leave it enough room
+        write_whole(self._descriptor, encoded.ljust(_HEADER_BYTES)[:_HEADER_BYTES], 0)
 
     def _write_marks(self, marks: Sequence[int]) -> None:
         self.marks = list(marks)
-        os.pwrite(self._descriptor, struct.pack(f"<{self._parts}I", *marks), _HEADER_BYTES)
+        write_whole(self._descriptor, struct.pack(f"<{self._parts}I", *marks), _HEADER_BYTES)
 
 
 def _boot_id() -> str | None:

@@ -58,7 +58,8 @@ class Ledgers:
         """Return the ledger of a digest, None when there is none or it is itself damaged."""
         try:
             content = self.path(digest).read_bytes()
-        except FileNotFoundError:
+        except OSError:
+            # Absent, or on a bad sector: either way it has to be made anew.
             return None
         return _decode(digest, content)
 

@@ -6,7 +6,15 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TypedDict
 
-from availability.errors import EnhancedModelAvailabilityError, ErrorRecord, ModelNotFoundError
+from availability.errors import (
+    DownloadFailedError,
+    EnhancedModelAvailabilityError,
+    ErrorRecord,
+    ModelNotFoundError,
+    OfflineError,
+    TransientError,
+    UnverifiableError,
+)
 from availability.model import DEFAULT_REVISION
 from availability.status import Availability
 
@@ -15,9 +23,19 @@ class ExitCode(IntEnum):
     """What a command's exit code says."""
 
     OK = 0
+    """Every model is verified."""
     NOT_VERIFIED = 1
+    """A model is known not to be."""
     WRONG_USAGE = 2
+    """Nothing was started: what was asked for, or a setting, cannot be understood."""
     UNKNOWN = 3
+    """Nothing is known against any model, but of one nobody could be asked what it must be."""
+    INTERRUPTED = 130
+    """Somebody pressed Ctrl-C, as shells say it."""
+
+
+NOBODY_COULD_SAY = (TransientError, OfflineError, UnverifiableError, DownloadFailedError)
+"""Errors that, before a listing is known, leave open what a model must be."""
 
 
 class SourceRecord(TypedDict):
@@ -54,9 +72,9 @@ class EnsureOutcome:
         model_id: as it was asked for, with aliases resolved.
         revision: the branch, tag or commit.
         commit: the commit it stood for, None when that was not found out.
-        path: the snapshot's folder, None when there is no verified one.
+        path: the snapshot's folder; None when what was asked for is not there, complete and verified.
         availability_status: one of the five words, as observed at the end.
-        download_id: the id of the download's record; a flow-run id under Prefect; None when nothing was started.
+        download_id: the id of the download's record; a flow-run id under Prefect; None when nothing had to be done.
         bytes_total: of the selected files, None when no listing was had.
         bytes_fetched: received over the network, wasted bytes included.
         seconds: from the start to the end, waiting for others included.
@@ -84,6 +102,11 @@ class EnsureOutcome:
         return self.error is None
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether it was not found out what the model must be: nothing is known against it."""
+        return self.bytes_total is None and isinstance(self.error, NOBODY_COULD_SAY)
+
+    @property
     def total_retries(self) -> int:
         """How many attempts there were after the first."""
         return max(0, self.attempts - 1)
@@ -108,12 +131,25 @@ class EnsureOutcome:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Ensured(EnsureOutcome):
+    """An outcome that went well: there is a commit, and a path to use."""
+
+    commit: str
+    path: Path
+    bytes_total: int
+
+
 class EnsureSummary(TypedDict):
-    """Several outcomes in a few figures: the `summary` of `availability ensure --json`."""
+    """Several outcomes in a few figures: the `summary` of `availability ensure --json`.
+
+    `failed` counts what is not verified, `unknown` those among them of which nobody could be asked.
+    """
 
     requested: int
     verified: int
     failed: int
+    unknown: int
     bytes_total: int
     bytes_fetched: int
     attempts: int
@@ -123,15 +159,29 @@ class EnsureSummary(TypedDict):
 def summarise(outcomes: Sequence[EnsureOutcome]) -> EnsureSummary:
     """Return the figures of several outcomes, with the exit code they mean."""
     verified = sum(outcome.success for outcome in outcomes)
+    unknown = sum(outcome.is_unknown for outcome in outcomes)
     return EnsureSummary(
         requested=len(outcomes),
         verified=verified,
         failed=len(outcomes) - verified,
+        unknown=unknown,
         bytes_total=sum(outcome.bytes_total or 0 for outcome in outcomes),
         bytes_fetched=sum(outcome.bytes_fetched for outcome in outcomes),
         attempts=sum(outcome.attempts for outcome in outcomes),
-        exit_code=ExitCode.OK if verified == len(outcomes) else ExitCode.NOT_VERIFIED,
+        exit_code=exit_code_of(failed=len(outcomes) - verified, unknown=unknown),
     )
+
+
+def exit_code_of(*, failed: int, unknown: int) -> ExitCode:
+    """Return the answer to "is every model verified?": yes, no, or nobody could say.
+
+    Args:
+        failed: how many are not verified.
+        unknown: of how many of those nobody could be asked; one that is known not to be settles the question.
+    """
+    if failed > unknown:
+        return ExitCode.NOT_VERIFIED
+    return ExitCode.UNKNOWN if unknown else ExitCode.OK
 
 
 def refused_outcome(asked: str, error: ModelNotFoundError) -> EnsureOutcome:

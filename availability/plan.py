@@ -5,7 +5,8 @@ from enum import StrEnum, auto
 from pathlib import Path
 from typing import TypedDict
 
-from availability.model import FileRecord, Listing
+from availability.errors import EnhancedModelAvailabilityError, ErrorRecord
+from availability.model import FileRecord, Listing, ModelId
 from availability.selection import Choice, Selection
 
 
@@ -46,16 +47,24 @@ class PlannedFileRecord(TypedDict):
     bytes_to_fetch: int
 
 
+class LeftOutRecord(TypedDict):
+    """A file that a rule, not a pattern, left out, and why."""
+
+    path: str
+    reason: str
+
+
 class PlanRecord(TypedDict):
     """A `Plan` as plain data: one entry of `models` in `availability ensure --dry-run --json`."""
 
     model_id: str
     revision: str
-    commit: str
-    bytes_total: int
-    bytes_to_fetch: int
+    commit: str | None
+    bytes_total: int | None
+    bytes_to_fetch: int | None
     files: list[PlannedFileRecord]
-    left_out: list[dict[str, str]]
+    left_out: list[LeftOutRecord]
+    error: ErrorRecord | None
 
 
 _ACTIONS = {Presence.PROVEN: "keep", Presence.UNPROVEN: "verify", Presence.ABSENT: "fetch"}
@@ -116,5 +125,20 @@ class Plan:
                 )
                 for item in self.files
             ],
-            left_out=[{"path": path, "reason": reason} for path, reason in self.choice.left_out],
+            left_out=[LeftOutRecord(path=path, reason=reason) for path, reason in self.choice.left_out],
+            error=None,
         )
+
+
+def unplanned(model: ModelId, error: EnhancedModelAvailabilityError) -> PlanRecord:
+    """Return the record of a model for which no plan could be made, and why."""
+    return PlanRecord(
+        model_id=model.repo_id,
+        revision=model.revision,
+        commit=None,
+        bytes_total=None,
+        bytes_to_fetch=None,
+        files=[],
+        left_out=[],
+        error=error.as_dict(),
+    )

@@ -65,17 +65,22 @@ def check_room(model: ModelId, needed: int, room: Room, removable: Sequence[Remo
     limit = (
         f"the quota of {_gb(room.quota or 0)}" if over_quota else f"the disk, of which {_gb(room.keep_free)} stay free"
     )
-    biggest = sorted(removable, key=lambda item: -item.size)[:_MOST_SUGGESTIONS]
     raise InsufficientStorageError(
         f"{model} needs {_gb(needed)} more, and {limit} leaves {_gb(max(0, room.available))} "
         f"({_gb(room.reserved)} are reserved for other downloads). Nothing was written.",
         needed_bytes=needed,
         available_bytes=room.available,
         advice=(
-            *(f"Delete {item.what} ({_gb(item.size)}, {item.why}): {item.command}" for item in biggest),
+            *deletions(removable),
             "Raise ENHANCED_MODEL_STORAGE_MAX_STORAGE_GB." if over_quota else "Make the store a larger disk.",
         ),
     )
+
+
+def deletions(removable: Sequence[Removable]) -> tuple[str, ...]:
+    """Return what could be deleted as advice, the biggest first."""
+    biggest = sorted(removable, key=lambda item: -item.size)[:_MOST_SUGGESTIONS]
+    return tuple(f"Delete {item.what} ({_gb(item.size)}, {item.why}): {item.command}" for item in biggest)
 
 
 def _gb(size: int) -> str:

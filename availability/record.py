@@ -5,16 +5,19 @@ needs no hashing. It is never the truth about the disk; `availability.store` obs
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from availability.durable import write_atomically
 from availability.model import Commit, FileRecord, Listing, ModelId
 from availability.selection import Selection
 
 _FORMAT = 1
+_POLL_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,14 @@ class Defect:
         kind: the finding's kind (`availability.integrity.FindingKind`).
         ranges: the damaged bytes as (start, stop), stop exclusive; none when they are not known.
         at: when it was seen, seconds since the epoch.
+        cause: the likely cause, as a sentence; empty when nobody said.
     """
 
     signature: Signature
     kind: str
     ranges: tuple[tuple[int, int], ...]
     at: float
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,8 @@ class Records:
     def read(self, model: ModelId, commit: Commit) -> SnapshotRecord | None:
         """Return the record of a commit, None when there is none or it cannot be understood."""
         try:
-            return _decode(model, json.loads(self._path(model, commit).read_bytes()))
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return _decode(model, json.loads(self.path(model, commit).read_bytes()))
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def read_all(self, model: ModelId) -> tuple[SnapshotRecord, ...]:
@@ -103,6 +108,24 @@ class Records:
         paths = (self.root / model.folder).glob("*.json")
         records = (self.read(model, Commit(path.stem)) for path in paths)
         return tuple(record for record in records if record is not None)
+
+    def update(
+        self, model: ModelId, commit: Commit, change: Callable[[SnapshotRecord | None], SnapshotRecord | None]
+    ) -> None:
+        """Read a record, change it and keep it, in one step among all who update it so, in whichever process.
+
+        Args:
+            model: which.
+            commit: which.
+            change: given what is known now, returns what is to be known; None keeps things as they are.
+        """
+        path = self.path(model, commit)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{commit}.lock"), poll_interval=_POLL_SECONDS, mode=0o666):
+            before = self.read(model, commit)
+            after = change(before)
+            if after is not None and after != before:
+                self.write(after)
 
     def write(self, record: SnapshotRecord) -> None:
         """Keep a record, whole or not at all."""
@@ -118,14 +141,16 @@ class Records:
             "wanted": sorted(record.wanted),
             "proofs": {path: [p.signature.size, p.signature.mtime_ns, p.at] for path, p in record.proofs.items()},
             "defects": {
-                path: [d.signature.size, d.signature.mtime_ns, d.kind, d.ranges, d.at]
+                path: [d.signature.size, d.signature.mtime_ns, d.kind, d.ranges, d.at, d.cause]
                 for path, d in record.defects.items()
             },
         }
         encoded = json.dumps(content, separators=(",", ":")).encode()
-        write_atomically(self._path(listing.model, listing.commit), encoded)
+        # By way of the root, so that with every record the root's own modification time changes, in the same step.
+        write_atomically(self.path(listing.model, listing.commit), encoded, by_way_of=self.root)
 
-    def _path(self, model: ModelId, commit: Commit) -> Path:
+    def path(self, model: ModelId, commit: Commit) -> Path:
+        """Return where the record of a commit lies."""
         return self.root / model.folder / f"{commit}.json"
 
 
@@ -146,7 +171,7 @@ def _decode(model: ModelId, content: dict[str, Any]) -> SnapshotRecord:
         wanted=frozenset(content["wanted"]),
         proofs={path: Proof(Signature(size, mtime), at) for path, (size, mtime, at) in content["proofs"].items()},
         defects={
-            path: Defect(Signature(size, mtime), kind, tuple((start, stop) for start, stop in ranges), at)
-            for path, (size, mtime, kind, ranges, at) in content["defects"].items()
+            path: Defect(Signature(size, mtime), kind, tuple((start, stop) for start, stop in ranges), at, *cause)
+            for path, (size, mtime, kind, ranges, at, *cause) in content["defects"].items()
         },
     )

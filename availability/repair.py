@@ -28,6 +28,18 @@ class RepairAction:
         return sum(stop - start for start, stop in self.ranges)
 
 
+_IN_PLACE = frozenset({
+    FindingKind.FLIPPED_RANGE,
+    FindingKind.ZEROED_RANGE,
+    FindingKind.TRUNCATED,
+    FindingKind.LFS_POINTER,
+    FindingKind.HTML_PAGE,
+    FindingKind.FOREIGN_FILE,
+})  # fmt: skip
+_ALIEN = frozenset({FindingKind.LFS_POINTER, FindingKind.HTML_PAGE, FindingKind.FOREIGN_FILE})
+"""Something else altogether: where nothing of the file is left, several connections bring it faster than one."""
+
+
 def plan_repair(findings: Sequence[Finding], in_place: Mapping[str, bool]) -> tuple[RepairAction, ...]:
     """Return the actions that mend the findings, in order.
 
@@ -40,9 +52,12 @@ def plan_repair(findings: Sequence[Finding], in_place: Mapping[str, bool]) -> tu
     """
     return tuple(
         RepairAction("refetch_ranges", finding.file, finding.ranges)
-        if in_place[finding.file.path]
-        and finding.ranges
-        and finding.kind in (FindingKind.FLIPPED_RANGE, FindingKind.TRUNCATED)
+        if in_place[finding.file.path] and _can_be_healed(finding)
         else RepairAction("refetch_file", finding.file, ((0, finding.file.size),))
         for finding in findings
     )
+
+
+def _can_be_healed(finding: Finding) -> bool:
+    nothing_is_left = finding.kind in _ALIEN and finding.damaged_bytes >= finding.file.size
+    return finding.kind in _IN_PLACE and bool(finding.ranges) and not nothing_is_left

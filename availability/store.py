@@ -6,8 +6,10 @@ pointer is the update. Nothing of ours lies in it but `.staging/` inside a model
 scan nor its prune looks.
 """
 
+import errno
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
@@ -16,10 +18,14 @@ from pathlib import Path
 
 from availability.durable import sync_folder, write_atomically
 from availability.errors import StorageError
+from availability.links import link_text, make_folder, refuse_outside, replace_link
 from availability.model import Commit, FileRecord, Listing, ModelId, is_commit
 from availability.record import Signature
 
 STAGING = ".staging"
+_STAGED = re.compile(r"[0-9a-f]{40,64}|.+\.part")
+"""What stays in staging: proven files and those under way. All else is a name that lacks its last rename."""
+_FOLDERS = ("snapshots", "blobs", "refs", "trees", STAGING)
 _SYNC_THREADS = 32
 
 
@@ -56,9 +62,15 @@ class Store:
     def models(self) -> Iterator[ModelId]:
         """Yield the models that have a folder in the store, whatever is in it, in the order of their names."""
         try:
-            names = sorted(entry.name for entry in os.scandir(self.root) if entry.name.startswith("models--"))
+            with os.scandir(self.root) as entries:
+                names = sorted(entry.name for entry in entries if entry.name.startswith("models--") and entry.is_dir())
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise StorageError(
+                f"The store {self.root} cannot be read: {error.strerror}.",
+                advice=("Give this user the right to read it, or name another folder with --store.",),
+            ) from None
         for name in names:
             yield ModelId(name.removeprefix("models--").replace("--", "/"))
 
@@ -68,7 +80,7 @@ class Store:
             return Commit(model.revision)
         try:
             text = (self.folder(model) / "refs" / model.revision).read_text()
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, UnicodeDecodeError):
             return None
         return Commit(text.strip()) if is_commit(text.strip()) else None
 
@@ -104,6 +116,10 @@ class Store:
         """Return the digests that have a blob, and the names in staging; one look at each folder."""
         return frozenset(_names(self.folder(model) / "blobs")), frozenset(_names(self.staging(model)))
 
+    def holds(self, path: Path) -> bool:
+        """Say whether a path leads, links followed, to a place inside the store."""
+        return not path.is_symlink() or path.resolve().is_relative_to(self.root.resolve())
+
     def signature(self, path: Path | str) -> Signature | None:
         """Return a file's signature, links followed; None when there is no such file."""
         try:
@@ -118,24 +134,23 @@ class Store:
         """Make the model's folders.
 
         Raises:
-            StorageError: they cannot be made here, or one of them is a link out of the store.
+            StorageError: they cannot be made here, or a link among them leads out of the store.
         """
+        folder = self.folder(model)
         try:
+            for name in _FOLDERS:
+                refuse_outside(folder / name, self.root)
+            if not folder.exists():
+                self._let_appear(folder)
             for name in ("snapshots", "blobs", "refs", STAGING):
-                (self.folder(model) / name).mkdir(parents=True, exist_ok=True)
+                (folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise  # full is another matter: the road knows what could be deleted
             raise StorageError(
                 f"The store {self.root} cannot be written: {error.strerror} ({error.filename}).",
                 advice=("Choose a folder you may write to with ENHANCED_MODEL_STORAGE_MODELS_DIRECTORY.",),
             ) from None
-        root = self.root.resolve()
-        for name in ("snapshots", "blobs", "refs", STAGING):
-            real = (self.folder(model) / name).resolve()
-            if not real.is_relative_to(root):
-                raise StorageError(
-                    f"{self.folder(model) / name} is a link to {real}, out of the store {root}; nothing was written.",
-                    advice=("Move the folder into the store, or make the other place the store.",),
-                )
 
     def publish_blobs(self, model: ModelId, files: Iterable[FileRecord]) -> None:
         """Give proven files in staging their final names; together, so that the disk is asked once for all."""
@@ -146,11 +161,16 @@ class Store:
         with ThreadPoolExecutor(_SYNC_THREADS) as pool:
             list(pool.map(lambda some: _sync(staging, some), slices))
         linked = {name for name in _names(blobs) if os.path.islink(f"{blobs}/{name}")}
+        folders = {blobs}
         for digest in digests:
             target = f"{blobs}/{digest}"
-            # A link leads to content that other models share: heal it there, for all of them.
-            os.replace(f"{staging}/{digest}", os.path.realpath(target) if digest in linked else target)
-        sync_folder(Path(blobs))
+            if digest in linked and self.holds(Path(target)):
+                # The link leads to content that other models share: heal it there, for all of them.
+                target = os.path.realpath(target)
+                folders.add(os.path.dirname(target))
+            os.replace(f"{staging}/{digest}", target)
+        for folder in folders:
+            sync_folder(Path(folder))
 
     def publish_listing(self, listing: Listing) -> None:
         """Leave the listing where the client looks for it, so that it knows a partial snapshot for what it is.
@@ -169,32 +189,25 @@ class Store:
 
     def publish_snapshot(self, listing: Listing, files: Iterable[FileRecord]) -> Path:
         """Make the folder of links appear, whole; return it. One that stands already is completed link by link."""
-        final = self.snapshot(listing.model, listing.commit)
-        links = {file.path: _link_text(file) for file in files}
-        if not final.exists() and self._publish_draft(listing, links, final):
+        final, staging = self.snapshot(listing.model, listing.commit), self.staging(listing.model)
+        refuse_outside(final, self.root)
+        links = {file.path: link_text(file) for file in files}
+        if not final.exists() and make_folder(final, staging / f"snapshot-{listing.commit}", links):
             return final
         for path, text in links.items():
-            self._replace_link(listing.model, final / path, text)
+            replace_link(final / path, text, staging=staging, root=self.root)
         return final
 
-    def _publish_draft(self, listing: Listing, links: dict[str, str], final: Path) -> bool:
-        draft = self.staging(listing.model) / f"snapshot-{listing.commit}"
-        shutil.rmtree(draft, ignore_errors=True)
-        folders = {draft / folder for folder in {path.rpartition("/")[0] for path in links}} | {draft}
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
-        for path, text in links.items():
-            os.symlink(text, f"{draft}/{path}")
-        for folder in folders:
-            sync_folder(folder)
+    def _let_appear(self, folder: Path) -> None:
+        """Make a model's folder with its `snapshots`, at once: the client's scan complains of one without."""
+        draft = self.root / ".locks" / f"{folder.name}.{secrets.token_hex(4)}"  # where no scan looks
+        (draft / "snapshots").mkdir(parents=True)
         try:
-            draft.rename(final)
+            draft.rename(folder)
         except OSError:
-            # Another client has begun the same snapshot in this moment: complete it where it stands.
             shutil.rmtree(draft)
-            return False
-        sync_folder(final.parent)
-        return True
+            if not folder.is_dir():
+                raise  # else another program has made it in this moment
 
     def point(self, model: ModelId, commit: Commit) -> None:
         """Let the model's revision point to a commit: the last step, and the only one that readers notice."""
@@ -209,25 +222,21 @@ class Store:
         sync_folder(path.parent)
 
     def clear_staging(self, model: ModelId) -> None:
-        """Remove the staging folder if nothing is under way in it any more."""
+        """Remove what a killed run has left half-made, and the staging folder if nothing is under way in it."""
+        for name in _names(self.staging(model)):
+            if not _STAGED.fullmatch(name):
+                _remove(self.staging(model) / name)
         try:
             self.staging(model).rmdir()
         except OSError:
             return
 
-    def _replace_link(self, model: ModelId, link: Path, text: str) -> None:
-        if link.is_symlink() and os.readlink(link) == text:
-            return
-        link.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.staging(model) / f"link-{secrets.token_hex(4)}"
-        temporary.symlink_to(text)
-        temporary.replace(link)
-        sync_folder(link.parent)
 
-
-def _link_text(file: FileRecord) -> str:
-    # snapshots/<commit>/<path> is two folders deep, and one more for each in the path.
-    return "../" * (2 + file.path.count("/")) + f"blobs/{file.digest}"
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _new_bytes(path: Path, seen: set[tuple[int, int]]) -> int:

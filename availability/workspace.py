@@ -8,9 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from availability.checks import Checks
 from availability.controls import Controls
 from availability.ledger import Ledgers
 from availability.model import ModelId
+from availability.quarantine import Quarantine
 from availability.record import Records
 from availability.settings import Settings, claim_folders
 from availability.store import Store
@@ -18,6 +20,7 @@ from availability.transfer.staging import Staging
 from availability.transfer.throttle import Throttle
 
 if TYPE_CHECKING:
+    from availability.overview import Overviews
     from availability.sources.base import Source
 
 
@@ -58,6 +61,17 @@ class Workspace:
         return Ledgers(self.state / "ledgers")
 
     @cached_property
+    def checks(self) -> Checks:
+        """What checks leave for the next ones."""
+        return Checks(self.state / "checks")
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        """The evidence of what was damaged."""
+        health = self.settings.health
+        return Quarantine(self.state / "quarantine", health.quarantine_max_bytes, health.quarantine_max_items)
+
+    @cached_property
     def controls(self) -> Controls:
         """What downloads do, and what is wanted of them."""
         return Controls(self.state / "controls")
@@ -79,6 +93,14 @@ class Workspace:
             timeout_seconds=download.stall_seconds,
             max_files=self.settings.admission.max_files,
         )
+
+    @property
+    def overviews(self) -> "Overviews":
+        """The answers to `availability.overview.status_all`: one for all threads, whoever asks first."""
+        from availability.overview import Overviews  # noqa: PLC0415  it is built on this room
+
+        kept: Overviews | None = self.__dict__.get("_overviews")
+        return kept or self.__dict__.setdefault("_overviews", Overviews(self))
 
     def staging(self, model: ModelId) -> Staging:
         """Return where a model's bytes are gathered until they are proven."""

@@ -10,23 +10,17 @@ import click
 from availability.adopt import adopt
 from availability.download import Download
 from availability.ensure import requests_for
-from availability.errors import DownloadFailedError, OfflineError, UnverifiableError
-from availability.outcome import ExitCode, summarise
+from availability.outcome import summarise
 from commands.bars import progress_bars
-from commands.common import json_option, session, store_option
+from commands.common import json_option, session
+from commands.options import pattern_options, store_option
 from commands.tables import show_outcomes
-
-_NOT_FOUND_OUT = (UnverifiableError, OfflineError, DownloadFailedError)
-"""Nobody could say what the files must be: nothing is known against the model."""
 
 
 @click.command(name="adopt")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.argument("model")
-@click.option(
-    "--include", multiple=True, metavar="PATTERN", help="Only files that match, such as '*.json'; repeatable."
-)
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="No files that match; repeatable.")
+@pattern_options
 @store_option
 @json_option
 def command(
@@ -34,9 +28,15 @@ def command(
 ) -> None:
     """Verify the files in PATH as MODEL (org/name[@revision]) and take them over without a download.
 
-    PATH is only read. Ends with 1 when a file is wrong or missing, and with 3 when nobody can say what the files must
-    be; a model that stands in the store already is verified by `availability ensure`.
-    """
+    PATH is only read. A model that stands in the store already needs no adoption: `availability ensure` verifies it.
+
+    \b
+    Exit codes:
+      0  every file is right and there; the model is published
+      1  a file is wrong or missing
+      2  wrong usage or settings, or PATH is not a folder
+      3  nobody could be asked what the files must be (no network, hub down)
+    """  # noqa: D301  click's sign for lines that it must not fold
     with session({"storage.models_directory": store}, as_json=as_json) as run:
         requests, outcomes = requests_for(run.workspace, run.catalog, [model], include=include, exclude=exclude)
         for request in requests:
@@ -49,7 +49,5 @@ def command(
                 )
                 outcomes.append(adopt(download, path, run.catalog))
         summary = summarise(outcomes)
-        if any(isinstance(outcome.error, _NOT_FOUND_OUT) for outcome in outcomes):
-            summary["exit_code"] = ExitCode.UNKNOWN
         show_outcomes(run, outcomes, summary)
         sys.exit(summary["exit_code"])

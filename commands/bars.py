@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 from rich.console import Console
 from rich.progress import (
@@ -13,6 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 
 from availability.ensure import ProgressListener
 from availability.model import ModelId
@@ -33,28 +35,49 @@ def progress_bars(console: Console, remark: str, *, hidden: bool) -> Iterator[Pr
         return
     bars = Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", style="yellow"),
+        BarColumn(bar_width=20),
+        DownloadColumn(table_column=Column(no_wrap=True)),
+        TransferSpeedColumn(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[note]}", style="yellow", markup=False, table_column=Column(no_wrap=True)),
         console=console,
     )
-    tasks: dict[ModelId, TaskID] = {}
+    with bars:
+        yield _Listener(bars, remark)
 
-    def listen(model: ModelId, figures: Figures) -> None:
-        if not tasks:
-            console.print(remark)
-        if model not in tasks:
-            tasks[model] = bars.add_task(str(model), total=None, note="")
-        retries = f"retry {figures.retries}" if figures.retries else ""
-        bars.update(
-            tasks[model],
+
+class _Listener:
+    """Moves the bars, and says each reason to wait once, above them: beside a bar there is no room for a sentence."""
+
+    def __init__(self, bars: Progress, remark: str) -> None:
+        self._bars = bars
+        self._remark = remark
+        self._tasks: dict[ModelId, TaskID] = {}
+        self._waiting: dict[ModelId, str | None] = {}
+        self._guard = Lock()
+
+    def __call__(self, model: ModelId, figures: Figures) -> None:
+        """Show how far a model is; any thread may tell."""
+        with self._guard:
+            task = self._task(model)
+            if figures.waiting != self._waiting.get(model):
+                self._waiting[model] = figures.waiting
+                self._say(f"{model}: {figures.waiting}" if figures.waiting else "")
+        self._bars.update(
+            task,
             description=f"{model} {figures.phase}",
             completed=figures.bytes_done,
             total=figures.bytes_total or None,
-            note=figures.waiting or retries,
+            note="waiting" if figures.waiting else f"retry {figures.retries}" if figures.retries else "",
         )
 
-    with bars:
-        yield listen
+    def _task(self, model: ModelId) -> TaskID:
+        if not self._tasks:
+            self._say(self._remark)
+        if model not in self._tasks:
+            self._tasks[model] = self._bars.add_task(str(model), total=None, note="")
+        return self._tasks[model]
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._bars.console.print(text, markup=False, soft_wrap=True)

@@ -3,25 +3,31 @@
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypedDict
 
 import click
 from rich.console import Console
 
 from availability.catalog import Catalog, load_catalog
-from availability.errors import EnhancedModelAvailabilityError, ModelNotFoundError, UsageError
-from availability.inventory import known_ids
-from availability.model import ModelId
+from availability.errors import (
+    DownloadCancelledError,
+    EnhancedModelAvailabilityError,
+    ErrorRecord,
+    ModelNotFoundError,
+    StorageError,
+    UsageError,
+)
 from availability.outcome import ExitCode
 from availability.settings import Effective, effective
 from availability.workspace import Workspace
 
 _LOGGERS = ("availability", "huggingface_hub", "urllib3")
+_UNFOLDED_COLUMNS = 1000
 
 
 @dataclass(frozen=True)
@@ -49,21 +55,13 @@ class Session:
 
     @cached_property
     def out(self) -> Console:
-        """Where answers for people go."""
-        return Console(highlight=False)
+        """Where answers for people go; what is read by another program is not folded to a width nobody has."""
+        return Console(highlight=False, width=None if sys.stdout.isatty() else _UNFOLDED_COLUMNS)
 
     @cached_property
     def err(self) -> Console:
         """Where progress and remarks go, so that standard output holds the answer and nothing else."""
         return Console(stderr=True, highlight=False)
-
-    def resolve(self, text: str) -> ModelId:
-        """Return the model that a text means.
-
-        Raises:
-            InvalidModelIdError, ModelNotFoundError: it means none.
-        """
-        return self.catalog.resolve(text, known_ids(self.workspace))
 
     def origin(self, name: str) -> str:
         """Return where the value of a setting comes from."""
@@ -71,20 +69,32 @@ class Session:
 
     def answer(self, models: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
         """Print the one JSON answer of a command."""
-        click.echo(json.dumps({"models": list(models), "summary": dict(summary)}, indent=2, default=str))
+        _print_json(models, summary)
+
+    def tell(self, error: EnhancedModelAvailabilityError, model: str) -> None:
+        """Say what is wrong with one of several models."""
+        self.err.print(f"\n{describe(error, model)}", markup=False, soft_wrap=True)
+
+
+class RefusalSummary(TypedDict):
+    """The `summary` when the command as a whole came to nothing; `models` is empty then."""
+
+    exit_code: int
+    error: ErrorRecord
 
 
 @contextmanager
-def session(overrides: Mapping[str, object], *, as_json: bool) -> Iterator[Session]:
+def session(overrides: Mapping[str, object], *, as_json: bool, strict: bool = False) -> Iterator[Session]:
     """Run a command: errors of usage become one clear message and exit code 2.
 
     Args:
         overrides: the command's options that are settings, by dotted name; None means not given.
         as_json: whether a program is asking.
+        strict: variables that look like settings and are none are an error, not a warning.
     """
     debug = False
     try:
-        settings = effective(overrides)
+        settings = effective(overrides, strict=strict)
         debug = settings.settings.debug
         _set_up_logging(settings)
         for unknown in settings.unknown:
@@ -94,45 +104,60 @@ def session(overrides: Mapping[str, object], *, as_json: bool) -> Iterator[Sessi
         stop(error, ExitCode.WRONG_USAGE, as_json=as_json)
     except EnhancedModelAvailabilityError as error:
         if debug:
-            raise
+            traceback.print_exc()
         code = ExitCode.NOT_VERIFIED if isinstance(error, ModelNotFoundError) else ExitCode.UNKNOWN
         stop(error, code, as_json=as_json)
     except OSError as error:
         if debug:
-            raise
-        click.echo(f"Error: {error.strerror}: {error.filename}", err=True)
-        sys.exit(ExitCode.UNKNOWN)
+            traceback.print_exc()
+        stop(StorageError(f"{error.strerror or error}: {error.filename}"), ExitCode.UNKNOWN, as_json=as_json)
     except KeyboardInterrupt:
-        click.echo("Interrupted; what has arrived is kept.", err=True)
-        sys.exit(130)
+        interrupted = DownloadCancelledError(
+            "interrupted; what has arrived is kept", advice=("Run the same command again: it goes on from there.",)
+        )
+        stop(interrupted, ExitCode.INTERRUPTED, as_json=as_json)
 
 
 def stop(error: EnhancedModelAvailabilityError, code: ExitCode, *, as_json: bool) -> NoReturn:
     """Say what is wrong, and end with an exit code."""
     if as_json:
-        click.echo(json.dumps({"models": [], "summary": {"exit_code": code, "error": error.as_dict()}}, indent=2))
+        _print_json([], RefusalSummary(exit_code=code, error=error.as_dict()))
     else:
         click.echo(describe(error), err=True)
     sys.exit(code)
 
 
-def describe(error: EnhancedModelAvailabilityError) -> str:
-    """Return an error as people read it: what happened, what was tried, what to do."""
-    lines = [f"Error: {error.message}"]
-    lines += [f"  tried: {line}" for line in error.tried]
-    lines += [f"  to do: {line}" for line in error.advice]
-    return "\n".join(lines)
+def describe(error: EnhancedModelAvailabilityError, model: str = "") -> str:
+    """Return an error as people read it: what happened, what was tried or found, what to do.
+
+    Args:
+        error: what to describe.
+        model: which model it is about, where the sentence itself does not say.
+    """
+    about = f"{model}: " if model not in error.message else ""
+    lines = [f"Error: {about}{error.message}"]
+    lines += [f"  - {line}" for line in error.tried]
+    lines += [f"  To do: {line}" for line in error.advice]
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in "\n".join(lines))
 
 
-store_option = click.option(
-    "--store",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The Hugging Face cache to work on, instead of the one in the settings.",
-)
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, for programs.")
 
 
+class _LateStandardError(logging.StreamHandler[Any]):
+    """Writes to what is standard error at that moment: while bars are shown, they lie in between."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def _set_up_logging(settings: Effective) -> None:
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", handlers=[_LateStandardError()])
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(settings.settings.log_level)
+
+
+def _print_json(models: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
+    click.echo(json.dumps({"models": list(models), "summary": dict(summary)}, indent=2, default=str))

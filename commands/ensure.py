@@ -3,30 +3,42 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import click
 from rich.filesize import decimal
 
-from availability.ensure import Request, ensure_all, plan_one, requests_for
-from availability.errors import OfflineError, TransientError
-from availability.outcome import EnsureOutcome, ExitCode, summarise
-from availability.plan import Plan
+from availability.ensure import Request, ensure_all, name_near_ones, plan_one, requests_for
+from availability.errors import ModelNotFoundError, UsageError
+from availability.model import ModelId
+from availability.outcome import NOBODY_COULD_SAY, EnsureOutcome, exit_code_of, summarise
+from availability.plan import Plan, unplanned
 from commands.bars import progress_bars
-from commands.common import Session, describe, json_option, session, store_option
+from commands.common import Session, json_option, session
+from commands.options import pattern_options, setting_option, store_option
 from commands.tables import plan_table, show_outcomes
+
+
+class DryRunSummary(TypedDict):
+    """The `summary` of `availability ensure --dry-run --json`; its counts are those of `EnsureSummary`."""
+
+    requested: int
+    planned: int
+    failed: int
+    unknown: int
+    bytes_total: int
+    bytes_to_fetch: int
+    exit_code: int
 
 
 @click.command(name="ensure")
 @click.argument("models", nargs=-1)
 @click.option("--all", "whole_catalog", is_flag=True, help="Every model of the catalog, the most urgent first.")
-@click.option(
-    "--include", multiple=True, metavar="PATTERN", help="Only files that match, such as '*.json'; repeatable."
-)
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="No files that match; repeatable.")
+@pattern_options
 @click.option("--variant", metavar="NAME", help="A dtype (fp16), a quantisation (Q4_K_M) or a format (safetensors).")
 @click.option("--dry-run", is_flag=True, help="Show files and bytes; fetch and write nothing.")
-@click.option("--max-retries", type=int, help="Retries after the first attempt.")
-@click.option("--bandwidth-limit-mbps", type=float, help="Speed limit in megabits per second; 0 for none.")
+@setting_option("--max-retries", "download.max_retries")
+@setting_option("--bandwidth-limit-mbps", "download.bandwidth_limit_mbps")
 @store_option
 @json_option
 def command(
@@ -42,11 +54,18 @@ def command(
     store: Path | None,
     as_json: bool,
 ) -> None:
-    """Make MODELS (org/name[@revision], or an alias of the catalog) available: verified, complete, ready to use.
+    """Make MODELS available: complete, verified, ready to use.
 
-    What is there and proven is left alone, what is there and not proven is verified, what is missing or damaged is
-    fetched, and continues where an earlier run left off. Ends with 0 only when every model is verified.
-    """
+    A model is org/name[@revision], or an alias of the catalog. What is there and proven is left alone, what is there
+    and not proven is verified, what is missing or damaged is fetched, going on where an earlier run left off.
+
+    \b
+    Exit codes:
+      0  every model is verified
+      1  a model is not
+      2  wrong usage or settings; nothing was started
+      3  nobody could be asked what a model must be (no network, hub down)
+    """  # noqa: D301  click's sign for lines that it must not fold
     if bool(models) == whole_catalog:
         raise click.UsageError("Name models (org/name), or use --all for the whole catalog.")
     overrides = {
@@ -55,6 +74,8 @@ def command(
         "download.bandwidth_limit_mbps": bandwidth_limit_mbps,
     }
     with session(overrides, as_json=as_json) as run:
+        if whole_catalog and not len(run.catalog):
+            raise UsageError(f"The catalog {run.catalog.path} names no models, so --all would do nothing.")
         requests, refused = requests_for(
             run.workspace, run.catalog, models, include=include, exclude=exclude, variant=variant
         )
@@ -72,29 +93,35 @@ def _ensure(run: Session, requests: Sequence[Request], refused: Sequence[EnsureO
     return summary["exit_code"]
 
 
-def _dry_run(run: Session, requests: Sequence[Request], refused: Sequence[EnsureOutcome]) -> ExitCode:
-    answers = [(request, plan_one(run.workspace, request)) for request in requests]
-    plans = [answer for _, answer in answers if isinstance(answer, Plan)]
-    failures = [(str(request.model), answer) for request, answer in answers if not isinstance(answer, Plan)] + [
-        (outcome.model_id, outcome.error) for outcome in refused if outcome.error
-    ]
-    unknown = any(isinstance(error, TransientError | OfflineError) for _, error in failures)
-    code = ExitCode.OK if not failures else ExitCode.UNKNOWN if unknown else ExitCode.NOT_VERIFIED
-    summary = {
-        "requested": len(requests) + len(refused),
-        "planned": len(plans),
-        "failed": len(failures),
-        "bytes_total": sum(plan.bytes_total for plan in plans),
-        "bytes_to_fetch": sum(plan.bytes_to_fetch for plan in plans),
-        "exit_code": code,
-    }
+def _dry_run(run: Session, requests: Sequence[Request], refused: Sequence[EnsureOutcome]) -> int:
+    plans: list[Plan] = []
+    failures = [(ModelId(outcome.model_id, outcome.revision), outcome.error) for outcome in refused if outcome.error]
+    for request in requests:
+        answer = plan_one(run.workspace, request)
+        if isinstance(answer, ModelNotFoundError):
+            answer = name_near_ones(run.workspace, run.catalog, answer)
+        if isinstance(answer, Plan):
+            plans.append(answer)
+        else:
+            failures.append((request.model, answer))
+    unknown = sum(isinstance(error, NOBODY_COULD_SAY) for _, error in failures)
+    code = exit_code_of(failed=len(failures), unknown=unknown)
+    to_fetch = sum(plan.bytes_to_fetch for plan in plans)
     if run.as_json:
-        records = [dict(plan.as_dict()) for plan in plans]
-        run.answer([*records, *({"model_id": name, "error": error.as_dict()} for name, error in failures)], summary)
+        summary = DryRunSummary(
+            requested=len(requests) + len(refused),
+            planned=len(plans),
+            failed=len(failures),
+            unknown=unknown,
+            bytes_total=sum(plan.bytes_total for plan in plans),
+            bytes_to_fetch=to_fetch,
+            exit_code=code,
+        )
+        run.answer([*(plan.as_dict() for plan in plans), *(unplanned(*failure) for failure in failures)], summary)
         return code
     for plan in plans:
-        run.out.print(plan_table(plan))
-    for name, error in failures:
-        run.err.print(f"\n{name}: {describe(error)}", markup=False, soft_wrap=True)
-    run.out.print(f"\nTo fetch: {decimal(int(summary['bytes_to_fetch']))}. Nothing was written.")
+        run.out.print(plan_table(plan), "")
+    for model, error in failures:
+        run.tell(error, model.repo_id)
+    run.out.print(f"To fetch: {decimal(to_fetch)}. Nothing was written.")
     return code

@@ -1,16 +1,19 @@
 """The command `availability`: its commands are found by name and loaded only when they are run."""
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
+from typing import Any
 
 import click
 
 _COMMANDS = {
-    "adopt": "Verify a folder that was copied in by hand, and take it over without a download.",
-    "ensure": "Make models available: verified, complete, and ready to use.",
-    "settings": "Show every setting in force, where it comes from, and what it may be.",
+    "adopt": "Verify a folder that was copied in by hand, and take it over.",
+    "ensure": "Make models available: complete, verified, ready to use.",
+    "settings": "Show every setting in force, its origin and its bounds.",
     "status": "Say how available models are, from the disk alone.",
 }
+_JSON = "json"
 
 
 class _Commands(click.Group):
@@ -25,15 +28,43 @@ class _Commands(click.Group):
         command: click.Command = import_module(f"commands.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        near = get_close_matches(name, _COMMANDS, n=1)
+        if name not in _COMMANDS and near and not ctx.resilient_parsing:
+            raise click.UsageError(f"No such command {name!r}. Did you mean {near[0]!r}?", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's
         with formatter.section("Commands"):
             formatter.write_dl([(name, _COMMANDS[name]) for name in sorted(_COMMANDS)])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a program that asked for JSON is told in JSON what it typed wrong."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            if not ctx.meta[_JSON]:
+                raise
+            from availability.errors import UsageError  # noqa: PLC0415  loaded only when it is needed
+            from availability.outcome import ExitCode  # noqa: PLC0415
+            from commands.common import stop  # noqa: PLC0415
+
+            advice = f"See `{(error.ctx or ctx).command_path} --help`."
+            stop(UsageError(error.format_message(), advice=(advice,)), ExitCode.WRONG_USAGE, as_json=True)
+
 
 @click.command(
+    name="availability",
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 all verified, 1 a model is not, 2 wrong usage, 3 it could not be found out.",
+    epilog="Exit codes: 0 every model is verified, 1 a model is not, 2 wrong usage, 3 nobody could be asked.",
 )
 @click.version_option(package_name="enhanced-model-availability", prog_name="availability")
 def main() -> None:

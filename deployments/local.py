@@ -7,24 +7,102 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from time import monotonic, sleep
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import click
 
-from deployments.processes import Background
-from deployments.sample import write_sample_model
+from availability.model import ModelId
+from deployments.processes import Background, free_port, is_free
+from deployments.sample import SAMPLE_MODEL, write_sample_model
 
 HOME = Path(".local/stack")
+SERVER_PORT = 4200
 SAMPLE_HUB_PORT = 8970
 POOL = "models"
+_SAMPLE_WEIGHTS_MIB = 64
 _START_SECONDS = 120.0
+_LOOK_SECONDS = 0.3
 
 
-def server_env(home: Path, port: int) -> dict[str, str]:
-    """Return the environment of everything that talks to a local server at `port`."""
+def start_server(home: Path, port: int = 0) -> tuple[Background, dict[str, str]]:
+    """Start a server unless it runs, wait until it answers, and return it with the environment of whoever talks to it.
+
+    Args:
+        home: the folder for its log and its database.
+        port: where; 0 takes a free one. One that runs already stays where it is.
+
+    Raises:
+        click.ClickException: it does not come up; why is told.
+    """
+    server = Background(home, "server")
+    port = _port_of(server, port)
+    env = _server_env(home, port)
+    server.start([*_python("prefect"), "server", "start", "--host", "127.0.0.1", "--port", str(port)], env, port=port)
+    _wait_for_answer(server, f"http://127.0.0.1:{port}/api/health")
+    return server, env
+
+
+def start_sample_hub(home: Path, port: int = 0) -> str:
+    """Start a hub that serves a sample model made on the spot, unless it runs, and return its address.
+
+    Raises:
+        click.ClickException: it does not come up; why is told.
+    """
+    store = home / "sample-hub"
+    if not (store / ModelId(SAMPLE_MODEL).folder / "refs").exists():
+        write_sample_model(store, weights_mib=_SAMPLE_WEIGHTS_MIB)
+    hub = Background(home, "sample-hub")
+    port = _port_of(hub, port)
+    hub.start([*_python("service"), "--store", str(store), "--port", str(port)], os.environ, port=port)
+    address = f"http://127.0.0.1:{port}"
+    _wait_for_answer(hub, f"{address}/api/models/{SAMPLE_MODEL}")
+    return address
+
+
+_home = click.option(
+    "--home", default=HOME, show_default=True, type=click.Path(path_type=Path), help="Folder for logs and the database."
+)
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    """Start and stop a local stack."""
+
+
+@main.command()
+@_home
+@click.option("--port", default=SERVER_PORT, show_default=True, help="Port of the Prefect server; 0 takes a free one.")
+@click.option("--sample", is_flag=True, help="Profile `development`: a sample hub, and a store of its own.")
+@click.option("--hub-port", default=SAMPLE_HUB_PORT, show_default=True, help="Port of the sample hub; 0: a free one.")
+def up(home: Path, port: int, *, sample: bool, hub_port: int) -> None:
+    """Start the server, deploy everything, start a worker."""
+    click.echo("Starting the Prefect server ...")
+    _, env = start_server(home, port)
+    if sample:
+        env["ENHANCED_MODEL_PROFILE"] = "development"
+        env["ENHANCED_MODEL_HUB_ENDPOINT"] = start_sample_hub(home, hub_port)
+    click.echo("Deploying ...")
+    _run([*_python("prefect"), "work-pool", "create", POOL, "--type", "process", "--overwrite"], env)
+    _run([*_python("prefect"), "--no-prompt", "deploy", "--all"], env)
+    worker = Background(home, "worker")
+    worker.start([*_python("prefect"), "worker", "start", "--pool", POOL, "--name", "local"], env)
+    click.echo(f"\nUp. The UI: {env['PREFECT_API_URL'].removesuffix('api')}deployments")
+    click.echo(f"Logs are in {home}. Stop it with: make down")
+
+
+@main.command()
+@_home
+def down(home: Path) -> None:
+    """Stop what `up` has started."""
+    for name in ("worker", "server", "sample-hub"):
+        if Background(home, name).stop():
+            click.echo(f"Stopped the {name}.")
+
+
+def _server_env(home: Path, port: int) -> dict[str, str]:
     return {
         **os.environ,
         "PREFECT_HOME": str(home.resolve() / "prefect"),
@@ -36,63 +114,29 @@ def server_env(home: Path, port: int) -> dict[str, str]:
     }
 
 
-def start_server(home: Path, port: int, env: Mapping[str, str]) -> Background:
-    """Start a server unless it runs, and wait until it answers.
+def _port_of(process: Background, asked: int) -> int:
+    living = process.living()
+    if living is not None:
+        return living.port
+    if not is_free(asked):
+        raise click.ClickException(f"Something else listens at port {asked}, where the {process.name} belongs.")
+    return asked or free_port()
 
-    Raises:
-        click.ClickException: it does not come up; the end of its log is told.
-    """
-    server = Background(home, "server")
-    server.start([*_python("prefect"), "server", "start", "--host", "127.0.0.1", "--port", str(port)], env)
+
+def _wait_for_answer(process: Background, url: str) -> None:
     until = monotonic() + _START_SECONDS
-    while not _answers(f"http://127.0.0.1:{port}/api/health"):
-        if monotonic() > until or not server.is_running():
-            raise click.ClickException(f"The Prefect server does not start:\n{server.last_words()}")
-        sleep(0.3)
-    return server
+    while not _answers(url):
+        if monotonic() > until or process.living() is None:
+            raise click.ClickException(f"The {process.name} does not start:\n{process.last_words()}")
+        sleep(_LOOK_SECONDS)
 
 
-def start_sample_hub(home: Path) -> Background:
-    """Start a hub that serves a sample model made on the spot, unless it runs."""
-    store = home / "sample-hub"
-    if not store.exists():
-        write_sample_model(store, weights_mib=64)
-    hub = Background(home, "sample-hub")
-    hub.start([*_python("service"), "--store", str(store), "--port", str(SAMPLE_HUB_PORT)], os.environ)
-    return hub
-
-
-@click.group(help=__doc__)
-def main() -> None:
-    """Start and stop a local stack."""
-
-
-@main.command()
-@click.option("--port", default=4200, show_default=True, help="Port of the Prefect server.")
-@click.option("--sample", is_flag=True, help="Profile `development`: a sample hub, and a store of its own.")
-def up(port: int, *, sample: bool) -> None:
-    """Start the server, deploy everything, start a worker."""
-    env = server_env(HOME, port)
-    if sample:
-        env["ENHANCED_MODEL_PROFILE"] = "development"
-        start_sample_hub(HOME)
-    click.echo("Starting the Prefect server ...")
-    start_server(HOME, port, env)
-    click.echo("Deploying ...")
-    _run([*_python("prefect"), "work-pool", "create", POOL, "--type", "process", "--overwrite"], env)
-    _run([*_python("prefect"), "--no-prompt", "deploy", "--all"], env)
-    worker = Background(HOME, "worker")
-    worker.start([*_python("prefect"), "worker", "start", "--pool", POOL, "--name", "local"], env)
-    click.echo(f"\nUp. The UI: http://127.0.0.1:{port}/deployments")
-    click.echo(f"Logs are in {HOME}. Stop it with: make down")
-
-
-@main.command()
-def down() -> None:
-    """Stop what `up` has started."""
-    for name in ("worker", "server", "sample-hub"):
-        if Background(HOME, name).stop():
-            click.echo(f"Stopped the {name}.")
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=2) as answer:  # noqa: S310  our own server
+            return bool(answer.status == 200)
+    except (OSError, HTTPException):
+        return False
 
 
 def _python(module: str) -> list[str]:
@@ -103,14 +147,6 @@ def _run(command: Sequence[str], env: Mapping[str, str]) -> None:
     done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)  # noqa: S603  our own
     if done.returncode:
         raise click.ClickException(f"{' '.join(command[2:])} failed:\n{done.stdout}{done.stderr}")
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=2) as answer:  # noqa: S310  our own server
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from tasks.workspace import open_catalog, open_workspace
 MODELS_A_BATCH = 50
 
 
-@flow(name="ensure-models", validate_parameters=True)
+@flow(name="ensure-models")
 def ensure_models(  # noqa: PLR0917  the form's fields
     models: list[str] = [],  # noqa: B006  Prefect makes the form from it, and a form wants a list, not nothing
     include: list[str] = [],  # noqa: B006
@@ -50,14 +50,13 @@ def ensure_models(  # noqa: PLR0917  the form's fields
     fetched, and continues where an earlier run left off. One model's failure does not stop the others.
 
     Args:
-        models: Models as org/name or org/name@revision, or aliases of the catalog; none means the whole catalog.
-        include: Only files that match one of these patterns, such as *.json; none means what the catalog says.
-        exclude: No files that match one of these patterns.
-        variant: A dtype (fp16), a quantisation (Q4_K_M) or a format (safetensors); none takes all there are.
-        priority: How urgent the models are; none takes what the catalog says.
-        max_retries: Retries after the first attempt, of what can pass; 0 means no retry. None takes the worker's
-            setting.
-        bandwidth_limit_mbps: Speed limit of one process in Mbit/s; 0 means none. None takes the worker's setting.
+        models: Models as org/name or org/name@revision, or aliases of the catalog; empty means the whole catalog.
+        include: Only files that match one of these patterns, such as *.json; empty means what the catalog says.
+        exclude: Leave out files that match one of these patterns.
+        variant: A dtype (fp16), a quantisation (Q4_K_M) or a format (safetensors); empty takes all there are.
+        priority: How urgent the models are; empty takes what the catalog says.
+        max_retries: Retries after the first attempt, of what can pass; 0 means no retry, empty the worker's setting.
+        bandwidth_limit_mbps: Speed limit of one process in Mbit/s; 0 means none, empty the worker's setting.
         dry_run: Only show files and bytes; fetch and write nothing.
     """
     workspace = open_workspace(
@@ -68,7 +67,7 @@ def ensure_models(  # noqa: PLR0917  the form's fields
         workspace, catalog, models, include=include, exclude=exclude, variant=variant, priority=priority
     )
     if dry_run:
-        return show_plans(workspace, requests)
+        return show_plans(workspace, requests, refused)
     return conclude([*ensure_requests(workspace, catalog, requests), *refused])
 
 
@@ -121,29 +120,31 @@ def travel(download: Download) -> Ready:
     return publish_model(download, plan)
 
 
-def show_plans(workspace: Workspace, requests: Sequence[Request]) -> State[Any]:
+def show_plans(workspace: Workspace, requests: Sequence[Request], refused: Sequence[EnsureOutcome]) -> State[Any]:
     """Show what would be done, file by file."""
-    answers = {request.model: plan_one(workspace, request) for request in requests}
-    plans = [answer for answer in answers.values() if isinstance(answer, Plan)]
+    answers = [plan_one(workspace, request) for request in requests]
+    plans = [answer for answer in answers if isinstance(answer, Plan)]
     publish_plans(plans)
-    failures = [f"{model}: {answer}" for model, answer in answers.items() if not isinstance(answer, Plan)]
+    failures = [
+        *(answer for answer in answers if not isinstance(answer, Plan)),
+        *(outcome.error for outcome in refused),
+    ]
+    told = f"{len(plans)} of {len(plans) + len(failures)} models planned"
     if failures:
-        return Failed(message=f"{len(failures)} of {len(answers)} models cannot be planned. {failures[0]}")
-    return Completed(message=f"{len(plans)} models planned; nothing was written")
+        return Failed(message=f"{told}. {failures[0]}")
+    return Completed(message=f"{told}; nothing was written")
 
 
 def conclude(outcomes: Sequence[EnsureOutcome]) -> State[Any]:
     """Publish the table, and let the run's state tell the truth."""
     summary = summarise(outcomes)
     publish_outcomes(outcomes, summary)
-    logger = get_run_logger()
-    for outcome in outcomes:
-        if outcome.error is not None:
-            logger.error("%s: %s %s", outcome.model_id, outcome.error.message, " ".join(outcome.error.advice))
     told = f"{summary['verified']} of {summary['requested']} models verified"
-    if summary["failed"]:
-        first = next(outcome for outcome in outcomes if outcome.error is not None)
-        return Failed(message=f"{told}. {first.model_id}: {first.error}", data=list(outcomes))
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    for error in errors:
+        get_run_logger().error(" ".join((error.message, *error.advice)))
+    if errors:
+        return Failed(message=f"{told}. {errors[0]}", data=list(outcomes))
     return Completed(message=told, data=list(outcomes))
 
 

@@ -4,7 +4,6 @@ A rule is a value: when it falls due, and what is then wrong. What goes wrong at
 is done in `service.faults`; here is only what can be said as another answer.
 """
 
-import itertools
 import json
 import re
 import threading
@@ -55,7 +54,8 @@ class Fault:
       With `before_head` nothing at all is answered before the reset.
     - `stall`: after `after` bytes of the body say nothing for `seconds`, then go on. `trickle`: from there on go on at
       `bytes_per_second`. `shape`: a line of `bytes_per_second` for each connection.
-    - `flip`: XOR the bytes of the file at `offsets` with `mask`, whatever range they are sent in.
+    - `flip`: XOR the bytes of the file at `offsets` with `mask`, whatever range they are sent in. Only answers that
+      hold one of them match, so the byte is wrong in so many deliveries as `times` says.
 
     Attributes:
         kind: what happens.
@@ -83,18 +83,35 @@ class Fault:
     rewrite: Callable[[Any], Any] | None = None
 
 
+@dataclass(slots=True)
+class _Rule:
+    """A rule in force, and how often it was asked and fell due."""
+
+    fault: Fault
+    matched: int = 0
+    due: int = 0
+
+    def take(self) -> bool:
+        """Count a request that it matches, and say whether it falls due with it."""
+        fault, earlier = self.fault, self.matched
+        is_due = earlier >= fault.skip and (fault.times is None or earlier < fault.skip + fault.times)
+        self.matched += 1
+        self.due += is_due
+        return is_due
+
+
 class FaultList:
     """The rules in force, in their order; every thread may change them at any time."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._guard = threading.Lock()
-        self._rules: list[tuple[Fault, Iterator[int]]] = []
+        self._rules: list[_Rule] = []
         self.extend(faults)
 
     def append(self, fault: Fault) -> None:
         """Add a rule; it has matched nothing yet."""
         with self._guard:
-            self._rules.append((fault, itertools.count()))
+            self._rules.append(_Rule(fault))
 
     def extend(self, faults: Iterable[Fault]) -> None:
         """Add rules."""
@@ -104,7 +121,7 @@ class FaultList:
     def remove(self, fault: Fault) -> None:
         """Drop the rules that equal this one."""
         with self._guard:
-            self._rules = [rule for rule in self._rules if rule[0] != fault]
+            self._rules = [rule for rule in self._rules if rule.fault != fault]
 
     def clear(self) -> None:
         """Drop all rules: from the next request on the hub behaves."""
@@ -112,18 +129,28 @@ class FaultList:
             self._rules.clear()
 
     def take(self, route: str) -> tuple[Fault, ...]:
-        """Return the rules that fall due with this request, and count it."""
-        with self._guard:
-            matching = [(fault, next(matched)) for fault, matched in self._rules if re.search(fault.route, route)]
-        return tuple(
-            fault
-            for fault, earlier in matching
-            if earlier >= fault.skip and (fault.times is None or earlier < fault.skip + fault.times)
+        """Return the rules, flips aside, that fall due with this request, and count it."""
+        return self._take(route, lambda fault: fault.kind != "flip")
+
+    def take_flips(self, route: str, start: int, stop: int) -> tuple[Fault, ...]:
+        """Return the flips that fall due with an answer of these bytes of a file, and count it."""
+        return self._take(
+            route, lambda fault: fault.kind == "flip" and any(start <= place < stop for place in fault.offsets)
         )
+
+    def fell_due(self, fault: Fault) -> int:
+        """Count the requests with which a rule in force fell due so far."""
+        with self._guard:
+            return sum(rule.due for rule in self._rules if rule.fault == fault)
+
+    def _take(self, route: str, concerns: Callable[[Fault], bool]) -> tuple[Fault, ...]:
+        with self._guard:
+            matching = [rule for rule in self._rules if re.search(rule.fault.route, route) and concerns(rule.fault)]
+            return tuple(rule.fault for rule in matching if rule.take())
 
     def __iter__(self) -> Iterator[Fault]:
         with self._guard:
-            return iter([fault for fault, _ in self._rules])
+            return iter([rule.fault for rule in self._rules])
 
     def __len__(self) -> int:
         return len(self._rules)

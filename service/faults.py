@@ -35,7 +35,7 @@ __all__ = ["Fault", "FaultList", "FaultyHub", "Kind", "RequestRecord"]
 
 _CUTS = frozenset({"reset", "fin"})
 _SLOW = frozenset({"trickle", "shape"})
-_ON_THE_WIRE = _CUTS | _SLOW | {"stall", "flip"}
+_ON_THE_WIRE = _CUTS | _SLOW | {"stall"}
 _PIECE_BYTES = 256 * 1024
 _PIECES_PER_SECOND = 50
 _SEND_BUFFER_BYTES = 128 * 1024  # what is sent and not yet received must be little beside what a rule counts
@@ -52,15 +52,15 @@ class _Body:
     offset: int
     fetch: Callable[[int, int], bytes]
 
-    def read(self, start: int, stop: int, flips: Iterable[Fault]) -> bytearray:
+    def read(self, start: int, stop: int, wire: Iterable[Fault]) -> bytearray:
         """Return bytes by their place in the answer, flipped by their place in the file."""
         piece = bytearray(self.fetch(start, stop))
         if len(piece) < stop - start:
             raise ConnectionAbortedError("The file became shorter; only a cut can say so now")
-        for place, mask in ((place, fault.mask) for fault in flips for place in fault.offsets):
-            index = place - self.offset - start
-            if 0 <= index < len(piece):
-                piece[index] ^= mask
+        for fault in wire:
+            for index in (place - self.offset - start for place in fault.offsets if fault.kind == "flip"):
+                if 0 <= index < len(piece):
+                    piece[index] ^= fault.mask
         return piece
 
 
@@ -129,8 +129,7 @@ class _FaultyHandler(HubHandler):
         if self._exchange:
             self._exchange.answered(reply.status)
         self.closing |= "Content-Length" in reply.headers  # it lies, so nothing can follow on this connection
-        wire = [fault for fault in self._due if fault.kind in _ON_THE_WIRE]
-        if not wire or request.method == "HEAD" or not reply.body:
+        if not (wire := self._wire_rules(request, reply.body)):
             super().send(request, reply)
             return
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
@@ -143,6 +142,13 @@ class _FaultyHandler(HubHandler):
         if self._exchange:
             self._exchange.sent(count)
 
+    def _wire_rules(self, request: Request, body: bytes | FilePart) -> list[Fault]:
+        if request.method == "HEAD" or not body or not self._exchange:
+            return []
+        start, length = (0, len(body)) if isinstance(body, bytes) else (body.start, body.length)
+        flips = self.server.hub.faults.take_flips(self._exchange.record.route, start, start + length)
+        return [*(fault for fault in self._due if fault.kind in _ON_THE_WIRE), *flips]
+
     def _send_under(self, wire: list[Fault], body: _Body) -> None:
         self._line_free_at = max(self._line_free_at, time.monotonic())
         marks = sorted({0, body.length, *(fault.after for fault in wire if fault.after < body.length)})
@@ -154,14 +160,14 @@ class _FaultyHandler(HubHandler):
             if cuts := {fault.kind for fault in here} & _CUTS:
                 self._cut(reset="reset" in cuts)
                 return
-            slow = [fault.bytes_per_second for fault in wire if fault.kind in _SLOW and fault.after <= start]
-            self._send_stretch(body, start, stop, min(slow, default=math.inf))
+            self._send_stretch(wire, body, start, stop)
 
-    def _send_stretch(self, body: _Body, start: int, stop: int, bytes_per_second: float) -> None:
+    def _send_stretch(self, wire: list[Fault], body: _Body, start: int, stop: int) -> None:
+        slow = [fault.bytes_per_second for fault in wire if fault.kind in _SLOW and fault.after <= start]
+        bytes_per_second = min(slow, default=math.inf)
         step = int(max(1, min(_PIECE_BYTES, bytes_per_second / _PIECES_PER_SECOND)))
-        flips = [fault for fault in self._due if fault.kind == "flip"]
         for first in range(start, stop, step):
-            piece = memoryview(body.read(first, min(stop, first + step), flips))
+            piece = memoryview(body.read(first, min(stop, first + step), wire))
             self._wait_for_line(len(piece) / bytes_per_second)
             while piece:  # not sendall: of a connection that ends meanwhile it would not say how much went out
                 piece = piece[self.hand_over(len(piece), partial(self.connection.send, piece)) :]

@@ -1,7 +1,10 @@
 """Small builders that tests of several rooms share: a model, and a request that hides nothing."""
 
 import hashlib
-from collections.abc import Mapping
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
@@ -77,3 +80,34 @@ def flipped(content: bytes, offset: int) -> bytes:
 def random_bytes(size: int, seed: int = 0) -> bytes:
     """Return the same pseudo-random bytes for the same seed."""
     return Random(seed).randbytes(size)
+
+
+_BECOME_NOBODY = """
+def become_nobody():
+    import os
+    if not os.geteuid():
+        os.setgroups([])
+        os.setuid(65534)
+"""
+
+
+def run_program(program: str, *arguments: object) -> str:
+    """Run a Python program to its end and return what it printed.
+
+    It may call `become_nobody()`, because root may read and write everything.
+    """
+    command = [sys.executable, "-c", _BECOME_NOBODY + program, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        error = subprocess.CalledProcessError(done.returncode, "the program")
+        error.add_note(done.stderr)
+        raise error
+    return done.stdout
+
+
+def until(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
+    """Wait until a condition holds that another thread or process brings about; its bound is for failures only."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds:.0f} s"
+        time.sleep(0.001)

@@ -139,6 +139,10 @@ class Catalog:
         if same or "/" not in asked.repo_id:
             raise ModelNotFoundError(str(asked), near=same or _near(asked.repo_id, names))
 
+    def near(self, repo_id: str, known: Iterable[str] = ()) -> list[str]:
+        """Return up to three names that look like one that nobody knows, out of the catalog's and those on disk."""
+        return _near(repo_id, (name for name in (*self._by_alias, *self._by_repo, *known) if name != repo_id))
+
 
 def _near(asked: str, names: Iterable[str]) -> list[str]:
     """Return up to three names that look like the asked one, with or without their organisation."""

@@ -53,8 +53,8 @@ def bring(download: Download, listing: Listing, files: Sequence[FileRecord]) -> 
         throttle=download.workspace.throttle,
         meter=download.meter,
         on_tick=download.tick,
+        proven=download.proven,
     )
-    download.proven |= {file.digest for file in files}
 
 
 def make_sure_of_room(download: Download, needed: int) -> None:

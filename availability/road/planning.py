@@ -25,7 +25,17 @@ class Ready:
 
 
 def find_ready(download: Download) -> Ready | None:
-    """Return the snapshot if nothing has to be done for it; no network, no hashing."""
+    """Return the snapshot if nothing has to be done for it; no network, no hashing.
+
+    What cannot be read is not ready: the road that is then taken says why.
+    """
+    try:
+        return _find_ready(download)
+    except OSError:
+        return None
+
+
+def _find_ready(download: Download) -> Ready | None:
     workspace, model = download.workspace, download.model
     commit = workspace.store.commit(model)
     record = workspace.records.read(model, commit) if commit else None
@@ -49,7 +59,7 @@ def plan(download: Download) -> Plan:
         FinalError, TransientError: see `availability.identity.find_listing`.
     """
     workspace = download.workspace
-    listing = find_listing(workspace, download.model)
+    listing = download.patiently(lambda: find_listing(workspace, download.model))
     check_listing(listing)
     indexes = indexes_to_read(listing.files, download.selection)
     shards = {index.path: _read_index(download, listing, index) for index in indexes}
@@ -65,7 +75,7 @@ def plan(download: Download) -> Plan:
 
 
 def _read_index(download: Download, listing: Listing, index: FileRecord) -> frozenset[str]:
-    content = fetch_whole(download.workspace.source, listing, index)
+    content = download.patiently(lambda: fetch_whole(download.workspace.source, listing, index))
     try:
         return shards_named(index.path, json.loads(content)["weight_map"])
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -84,8 +94,8 @@ def _observe(download: Download, listing: Listing, files: Sequence[FileRecord]) 
     proofs = _proofs_by_digest(download) if blobs else {}
 
     def look(file: FileRecord) -> PlannedFile:
-        if file.digest in blobs:
-            place = store.blob(model, file)
+        place = store.blob(model, file)
+        if file.digest in blobs and store.holds(place):
             signature = store.signature(place)
             if signature is not None:
                 proof = proofs.get(file.digest)

@@ -30,15 +30,15 @@ def publish(download: Download, made: Plan) -> Ready:
     workspace.store.publish_blobs(model, made.choice.files)
     workspace.store.publish_listing(listing)
     snapshot = workspace.store.publish_snapshot(listing, made.choice.files)
-    workspace.records.write(_record_of(download, made, snapshot))
+    workspace.records.update(model, listing.commit, lambda known: _record_of(download, made, snapshot, known))
     workspace.store.point(model, listing.commit)
     workspace.store.clear_staging(model)
     return Ready(snapshot, listing.commit, made.bytes_total)
 
 
-def _record_of(download: Download, made: Plan, snapshot: Path) -> SnapshotRecord:
+def _record_of(download: Download, made: Plan, snapshot: Path, known: SnapshotRecord | None) -> SnapshotRecord:
     """Return the record after publication: what was known before, and what is proven now."""
-    known = download.workspace.records.read(download.model, made.listing.commit) or SnapshotRecord(made.listing)
+    known = known or SnapshotRecord(made.listing)
     proofs, defects, now = dict(known.proofs), dict(known.defects), time()
     already = {item.file.path for item in made.files if item.presence is Presence.PROVEN}
     for file in made.choice.files:

@@ -1,6 +1,8 @@
 """The step between, where a check failed: fetch what the findings say is wrong, and no more."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from time import time
 
 from availability.controls import DownloadState
@@ -30,19 +32,17 @@ def repair(download: Download, made: Plan, findings: Sequence[Finding]) -> None:
         findings, {path: ledgers[path] is not None and places[path] == blob for path, blob in blobs.items()}
     )
     _note_defects(download, made.listing, findings)
+    for finding in findings:
+        if places[finding.file.path] == blobs[finding.file.path]:
+            workspace.quarantine.keep(download.model, finding, blobs[finding.file.path], now=time())
     whole = [action.file for action in actions if action.action == "refetch_file"]
     make_sure_of_room(download, sum(file.size for file in whole))
     for action in actions:
         ledger = ledgers[action.file.path]
         if action.action == "refetch_ranges" and ledger is not None:
-            mend(
-                blobs[action.file.path],
-                ledger,
-                action.ranges,
-                file=action.file,
-                source=workspace.source,
-                listing=made.listing,
-                meter=download.meter,
+            heal = partial(mend, blobs[action.file.path], ledger, action.ranges, file=action.file)
+            download.patiently(
+                partial(heal, source=workspace.source, listing=made.listing, meter=download.meter),
             )
     bring(download, made.listing, [file for file in whole if file.digest not in download.proven])
 
@@ -50,15 +50,17 @@ def repair(download: Download, made: Plan, findings: Sequence[Finding]) -> None:
 def _note_defects(download: Download, listing: Listing, findings: Sequence[Finding]) -> None:
     """Let the status say what is wrong, should healing it not succeed."""
     workspace = download.workspace
-    known = workspace.records.read(download.model, listing.commit)
     snapshot = workspace.store.snapshot(download.model, listing.commit)
-    if known is None:
-        return
-    defects = dict(known.defects)
-    for finding in findings:
-        signature = workspace.store.signature(snapshot / finding.file.path)
-        if signature is not None:
-            defects[finding.file.path] = Defect(signature, finding.kind, finding.ranges, time())
-    workspace.records.write(
-        SnapshotRecord(listing, known.selections, known.wanted, known.proofs, defects),
-    )
+
+    def noted(known: SnapshotRecord | None) -> SnapshotRecord | None:
+        if known is None:
+            return None
+        defects = dict(known.defects)
+        for finding in findings:
+            signature = workspace.store.signature(snapshot / finding.file.path)
+            if signature is not None:
+                kind = finding.kind.value
+                defects[finding.file.path] = Defect(signature, kind, finding.ranges, time(), finding.cause)
+        return replace(known, listing=listing, defects=defects)
+
+    workspace.records.update(download.model, listing.commit, noted)

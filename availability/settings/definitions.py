@@ -95,7 +95,7 @@ def definitions() -> tuple[Definition, ...]:
 
 
 def bounds_of(name: str) -> FieldInfo:
-    """Return a setting's bounds as a form takes them: `Annotated[int, bounds_of("download.max_retries")]`."""
+    """Return the bounds of a setting, such as `download.max_retries`, as the annotation of a form's field."""
     found = next(definition for definition in definitions() if definition.name == name)
     bounds: FieldInfo = Field(ge=found.minimum, gt=found.above, le=found.maximum)
     return bounds

@@ -11,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from availability.settings.words import (
+    AutoRepair,
     BlockedFileTypes,
     BlockedModels,
     FileTypes,
     Folder,
     Gigabytes,
     LowerCase,
+    Percent,
     Seconds,
     SecretBlockName,
     Shown,
@@ -28,6 +30,7 @@ from availability.settings.words import (
 
 PREFIX = "ENHANCED_MODEL_"
 GIGABYTE = 10**9
+MEBIBYTE = 2**20
 _BLOCK_NAME = "a block's name: lower-case letters, digits and single `-`"
 
 ProfileName = Annotated[Literal["production", "development"], LowerCase]
@@ -134,6 +137,57 @@ class AdmissionSettings(_Group):
     )
 
 
+class HealthSettings(_Group):
+    """How what is stored is checked, what counts as healthy, and who may start a repair."""
+
+    cache_ttl_seconds: Seconds = Field(
+        300, ge=0, description="How long the result of a check, a status or a health report is used again."
+    )
+    check_interval_hours: Annotated[float, Shown(unit="h")] = Field(
+        24, ge=1, le=720, description="How often the scheduled check runs."
+    )
+    within_days: Annotated[float, Shown(unit="days")] = Field(
+        30, gt=0, le=3650, description="Every stored byte is read again within so many days."
+    )
+    healthy_threshold: float = Field(
+        0.8, ge=0, le=1, description="The least overall score of a healthy model; a corrupted one never is."
+    )
+    auto_repair_enabled: AutoRepair = Field(
+        "auto", description="Who starts the repair of what a check finds: you alone, you after a form, or the system."
+    )
+    max_mib_per_second: Annotated[float, Shown(unit="MiB/s")] = Field(
+        0, ge=0, description="How fast a check may read; 0 means no limit."
+    )
+    storage_critical_percent: Percent = Field(95, le=100, description="Storage used beyond this is critical.")
+    storage_warning_percent: Annotated[Percent, Shown(expected="more than 0, up to `storage_critical_percent`")] = (
+        Field(80, gt=0, description="Storage used beyond this is worth a warning.")
+    )
+    quarantine_max_mib: Annotated[float, Shown(unit="MiB")] = Field(
+        1024, ge=0, description="How many damaged bytes are kept as evidence, the oldest dropped first; 0 keeps none."
+    )
+    quarantine_max_items: int = Field(
+        100, ge=1, le=10000, description="How many pieces of evidence are kept, the oldest dropped first."
+    )
+
+    @field_validator("storage_warning_percent")
+    @classmethod
+    def _not_above_critical(cls, percent: float, info: ValidationInfo) -> float:
+        critical = info.data.get("storage_critical_percent", percent)
+        if percent > critical:
+            raise ValueError(f"storage_critical_percent is {critical:g}")
+        return percent
+
+    @property
+    def max_bytes_per_second(self) -> float:
+        """How fast a check may read, in bytes per second; 0 means no limit."""
+        return self.max_mib_per_second * MEBIBYTE
+
+    @property
+    def quarantine_max_bytes(self) -> int:
+        """How much evidence is kept, in bytes."""
+        return round(self.quarantine_max_mib * MEBIBYTE)
+
+
 class FeatureSettings(_Group):
     """What is switched on."""
 
@@ -178,6 +232,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = Field(default_factory=StorageSettings)
     download: DownloadSettings = Field(default_factory=DownloadSettings)
     admission: AdmissionSettings = Field(default_factory=AdmissionSettings)
+    health: HealthSettings = Field(default_factory=HealthSettings)
     features: FeatureSettings = Field(default_factory=FeatureSettings)
     hub: HubSettings = Field(default_factory=HubSettings)
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -21,6 +21,15 @@ class Shown:
     expected: str = ""
     default: str = ""
     hidden: bool = False
+
+
+_AUTO_REPAIR_WORDS = {"true": "auto", "false": "off"}
+"""What the setting's name invites to write; YAML also reads `off` as false."""
+
+
+def _auto_repair(value: object) -> object:
+    word = str(value).strip().lower()
+    return _AUTO_REPAIR_WORDS.get(word, word)
 
 
 def _absolute(value: object) -> object:
@@ -98,6 +107,12 @@ _Some = Field(min_length=1)
 
 Seconds = Annotated[float, Shown(unit="s")]
 Gigabytes = Annotated[float, Shown(unit="GB")]
+Percent = Annotated[float, Shown(unit="%")]
+AutoRepair = Annotated[
+    Literal["off", "ask", "auto"],
+    BeforeValidator(_auto_repair),
+    Shown(expected="`off` (by hand only), `ask` (after a form) or `auto`"),
+]
 PathSetting = Annotated[Path, BeforeValidator(_absolute)]
 Folder = Annotated[PathSetting, Shown(expected="a folder")]
 YamlFile = Annotated[PathSetting, Shown(expected="a YAML file")]

@@ -99,12 +99,12 @@ def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | No
     from huggingface_hub.utils import parse_ratelimit_headers  # noqa: PLC0415  half a second, only ever after a refusal
 
     asked = headers.get("retry-after", "").strip()
-    if asked.isdigit():
+    if asked.isdecimal():
         return float(asked)
     if asked:
         try:
             moment = parsedate_to_datetime(asked)
-        except ValueError:
+        except (ValueError, OverflowError):
             moment = None
         if moment is not None:
             return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from socket import SHUT_RDWR, socket
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
@@ -33,14 +34,25 @@ class Address:
 
     @classmethod
     def of(cls, url: str) -> "Address":
-        """Cut a URL; user, password and fragment are dropped."""
+        """Cut a URL; user, password and fragment are dropped.
+
+        Raises:
+            ValueError: it is not the URL of anything that can be asked over HTTP.
+        """
         parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{url!r} is no address")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         port = f":{parts.port}" if parts.port else ""
         query = f"?{parts.query}" if parts.query else ""
-        return cls(f"{parts.scheme}://{(parts.hostname or '').lower()}{port}", (parts.path or "/") + query)
+        return cls(f"{parts.scheme}://{host}{port}", (parts.path or "/") + query)
 
     def follow(self, location: str) -> "Address":
-        """Return where a redirect from here leads."""
+        """Return where a redirect from here leads.
+
+        Raises:
+            ValueError: nowhere.
+        """
         return Address.of(urljoin(self.origin + self.target, location))
 
     @property
@@ -108,9 +120,6 @@ class Connections:
         """Let a connection stall for at most `timeout_seconds`."""
         self._timeout_seconds = timeout_seconds
         self._proxies = getproxies()
-        self._tls = ssl.create_default_context()
-        # A bare container may have no certificates of its own.
-        self._tls.load_verify_locations(certifi.where())
         self._lock = threading.Lock()
         self._kept: dict[str, list[_Line]] = {}
 
@@ -172,6 +181,14 @@ class Connections:
         connection = self._new(proxy, encrypted=True)
         connection.set_tunnel(parts.hostname or "", parts.port or 443, headers=headers)
         return _Line(connection, origin)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        # A tenth of a second, so only when it is needed.
+        context = ssl.create_default_context()
+        # A bare container may have no certificates of its own.
+        context.load_verify_locations(certifi.where())
+        return context
 
     def _new(self, to: SplitResult, *, encrypted: bool) -> HTTPConnection:
         host = to.hostname or ""

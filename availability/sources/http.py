@@ -77,9 +77,14 @@ class HttpFiles:
         """
         link = self._links.get(path)
         if link is not None:
-            answer = self._request(model, file, link, start, stop)
-            if answer.status not in _STALE_LINK:
-                return self._checked(model, file, answer, start, stop)
+            try:
+                answer = self._request(model, file, link, start, stop)
+                if answer.status not in _STALE_LINK:
+                    return self._checked(model, file, answer, start, stop)
+            except SourceUnavailableError:
+                # Whoever tries again asks the endpoint, which may know another place by now.
+                self._links.pop(path, None)
+                raise
             answer.dismiss()
             self._links.pop(path, None)
         return self._checked(model, file, self._follow(model, file, path, start, stop), start, stop)
@@ -101,8 +106,13 @@ class HttpFiles:
                         f"{self._name} sent us to {here.shown} for {file.path}, which answered {answer.status}"
                     )
                 return answer
-            here = here.follow(answer.headers.get("location", ""))
             answer.dismiss()
+            try:
+                here = here.follow(answer.headers.get("location", ""))
+            except ValueError:
+                raise SourceUnavailableError(
+                    f"{self._name} redirects {file.path} of {model} to something that is no address"
+                ) from None
         raise SourceUnavailableError(f"{self._name} redirects {file.path} of {model} in a circle")
 
     def _request(self, model: ModelId, file: FileRecord, address: Address, start: int, stop: int) -> Answer:
@@ -112,7 +122,7 @@ class HttpFiles:
             headers = {**headers, "Range": f"bytes={start}-{stop - 1}"}
         try:
             return self._connections.get(address, headers)
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: an address that cannot be encoded
             raise SourceUnavailableError(
                 f"{self._name} could not be reached at {address.shown} for {file.path} of {model} ({cause_of(error)})"
             ) from None

@@ -61,7 +61,7 @@ class HubSource:
             commit, names = info["sha"], {entry["rfilename"] for entry in info.get("siblings", ())}
         except (KeyError, TypeError):
             raise self._malformed(model) from None
-        if not isinstance(commit, str) or not is_commit(commit):
+        if not isinstance(commit, str) or not is_commit(commit) or not all(isinstance(name, str) for name in names):
             raise self._malformed(model)
         files = tuple(sorted(self._tree(model, commit), key=lambda file: file.path))
         lost = names - {file.path for file in files}
@@ -87,12 +87,16 @@ class HubSource:
 
     def _tree(self, model: ModelId, commit: str) -> Iterator[FileRecord]:
         url: str | None = f"{self._api(model)}/tree/{commit}?recursive=true&expand=false"
-        count = 0
+        count = pages = 0
         while url is not None:
             page, url = self._json(model, url)
-            if not isinstance(page, list):
+            pages += 1
+            # Pages without files that lead from one to the next would otherwise never end.
+            if not isinstance(page, list) or pages > self._max_files:
                 raise self._malformed(model)
             for entry in page:
+                if not isinstance(entry, dict):
+                    raise self._malformed(model)
                 if entry.get("type") != "file":
                     continue
                 count += 1
@@ -107,15 +111,18 @@ class HubSource:
     def _record(self, model: ModelId, entry: dict[str, Any]) -> FileRecord:
         try:
             file = RepoFile(**entry)
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, AttributeError):
             raise self._malformed(model) from None
-        return FileRecord(
+        record = FileRecord(
             path=file.path,
             size=file.lfs.size if file.lfs else file.size,
             blob_id=file.blob_id,
             sha256=file.lfs.sha256 if file.lfs else None,
             xet_hash=file.xet_hash,
         )
+        if not _is_well_typed(record):
+            raise self._malformed(model)
+        return record
 
     def _json(self, model: ModelId, url: str) -> tuple[Any, str | None]:
         """Return a page's content and the URL of the next one."""
@@ -146,7 +153,7 @@ class HubSource:
             ) from None
         try:
             return json.loads(content), following and self._at_home(following)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self._malformed(model) from None
 
     def _at_home(self, url: str) -> str:
@@ -157,6 +164,17 @@ class HubSource:
 
     def _malformed(self, model: ModelId) -> SourceUnavailableError:
         return SourceUnavailableError(f"{self.name} answered for {model} with something that is not a listing")
+
+
+def _is_well_typed(record: FileRecord) -> bool:
+    """Say whether the fields are what they are called: RepoFile takes whatever JSON held."""
+    texts = (record.path, record.blob_id)
+    optional = (record.sha256, record.xet_hash)
+    return (
+        type(record.size) is int
+        and all(isinstance(text, str) for text in texts)
+        and all(text is None or isinstance(text, str) for text in optional)
+    )
 
 
 def _offline(model: ModelId) -> OfflineError:

@@ -63,6 +63,7 @@ class Agenda:
         self.fatal: BaseException | None = None
         self.failures: dict[str, TransientError] = {}
         self.dirty: SimpleQueue[Delivery | None] = SimpleQueue()
+        self.proven: set[str] = set()
         self._staging = staging
         self._meter = meter
         self._large: deque[FileRecord] = deque()
@@ -145,7 +146,10 @@ class Agenda:
 
     def close(self) -> None:
         """Close what is still open; its bytes stay for the next run."""
-        for delivery in self._open:
+        with self._changed:
+            left, self._open = [*self._open], {}
+        # Not under the lock: a follower that has just come to its end waits for it.
+        for delivery in left:
             delivery.close()
 
     def _pick(self, mine: Delivery | None) -> Job | None:
@@ -165,8 +169,10 @@ class Agenda:
         return Part(delivery, part)
 
     def _unpin(self, delivery: Delivery) -> None:
-        self._open[delivery] -= 1
-        self._close_if_over(delivery)
+        # Whoever comes back after the end finds it closed.
+        if delivery in self._open:
+            self._open[delivery] -= 1
+            self._close_if_over(delivery)
 
     def _close_if_over(self, delivery: Delivery) -> None:
         if self._open.get(delivery) == 0 and delivery in self._judged:
@@ -186,6 +192,7 @@ class Agenda:
         try:
             if delivery.proven:
                 self._staging.promote(delivery)
+                self.proven.add(delivery.file.digest)
             else:
                 self._reject(delivery)
         except OSError as error:

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Protocol
 
 from availability.digests import CHUNK_BYTES, Buffer, chunk_hasher, publisher_hasher
+from availability.durable import write_whole
 from availability.journal import Journal
 from availability.ledger import Ledger
 from availability.model import FileRecord
@@ -73,6 +74,7 @@ class Delivery(ABC):
         self._watcher = watcher
         self._lock = Lock()
         self._claimed: set[int] = set()
+        self._accepted = False
         self._whole_comes = False
         self._dirty_bytes = 0
 
@@ -136,21 +138,23 @@ class Delivery(ABC):
         """Whether it makes no sense to go on with a part."""
         return self.got is not None or self.given_up
 
-    def accept_tag(self, tag: str | None) -> bool:
-        """Say whether an answer with this ETag continues what has arrived so far.
+    def accept(self, part: int, start: int, tag: str | None) -> bool:
+        """Say whether an answer that was asked for from `start` on continues what has arrived of a part.
 
-        What an earlier run left under another tag is dropped, and the answer with it: it was asked for from where the
-        old bytes ended.
+        What an earlier run left under another tag is dropped, and with it every answer that was asked for from where
+        the old bytes ended.
         """
         with self._lock:
-            if tag is None or self.journal.tag == tag:
-                return True
-            if self.journal.tag is None:
+            if self.journal.tag is None and tag is not None:
                 self.journal.adopt_tag(tag)
-                return True
-            if not self._begun():
-                self.journal.restart(tag=tag)
-            return False
+            if tag not in (None, self.journal.tag):
+                if not self._accepted:
+                    self.kept(-self.journal.received_bytes)
+                    self.journal.restart(tag=tag)
+                return False
+            fits = start == self.missing(part)[0]
+            self._accepted |= fits
+            return fits
 
     @abstractmethod
     def begin(self) -> None:
@@ -159,9 +163,6 @@ class Delivery(ABC):
     @abstractmethod
     def writer(self, part: int) -> PartWriter:
         """Return where the rest of a claimed part goes."""
-
-    @abstractmethod
-    def _begun(self) -> bool: ...
 
     def close(self) -> None:
         """Close the files; what has arrived stays for the next run."""
@@ -180,10 +181,7 @@ class Delivery(ABC):
 
     def put(self, data: Buffer, offset: int) -> None:
         """Write all of `data` at `offset`."""
-        view = memoryview(data)
-        while view:
-            written = os.pwrite(self._descriptor, view, offset)
-            view, offset = view[written:], offset + written
+        write_whole(self._descriptor, data, offset)
         self._dirty_bytes += len(data)
         if self._dirty_bytes >= WRITE_BACK_BYTES:
             self._dirty_bytes = 0
@@ -248,9 +246,6 @@ class FirstDelivery(Delivery):
         if self._frontier is not None:
             self._frontier.stop()
         super().close()
-
-    def _begun(self) -> bool:
-        return self._frontier is not None
 
     def _contiguous(self, offset: int) -> int:
         part = offset // self.journal.part_bytes

@@ -35,6 +35,7 @@ def transfer(
     throttle: Throttle,
     meter: Meter,
     on_tick: Callable[[], None],
+    proven: set[str] | None = None,
 ) -> None:
     """Fetch and prove files of a listing into staging.
 
@@ -47,6 +48,7 @@ def transfer(
         throttle: the speed limit, shared with other transfers of the process.
         meter: counts.
         on_tick: called some twenty times a second in the caller's thread; what it raises ends the transfer.
+        proven: gets the digests of what is proven, however the transfer ends: it need not be fetched again.
 
     Raises:
         DownloadIntegrityError: something arrived that is not what its publisher says; the rest is in staging.
@@ -68,6 +70,8 @@ def transfer(
         agenda.dirty.put(None)
         write_back.join()
         agenda.close()
+        if proven is not None:
+            proven |= agenda.proven
     _raise_failures(agenda)
 
 

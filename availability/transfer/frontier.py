@@ -4,6 +4,7 @@ As long as they come in order, whoever receives them hashes them while they are 
 that does not, a follower reads them back behind the contiguous frontier, mostly from memory.
 """
 
+import errno
 from collections.abc import Callable
 from threading import Condition, Lock, Thread, current_thread
 
@@ -63,10 +64,9 @@ class Frontier:
     def follow(self) -> None:
         """From here on read back what has arrived, whoever received it and in whatever order."""
         with self._lock:
-            if self._follower is not None:
-                return
-            self._follower = Thread(target=self._run, name="hash-follower", daemon=True)
-        self._follower.start()
+            if self._follower is None:
+                self._follower = Thread(target=self._run, name="hash-follower", daemon=True)
+                self._follower.start()
 
     def wake(self) -> None:
         """Tell the follower that more has arrived."""
@@ -76,7 +76,8 @@ class Frontier:
 
     def stop(self) -> None:
         """End the follower and wait for it, unless it is the caller."""
-        follower = self._follower
+        with self._lock:
+            follower = self._follower
         if follower is not None:
             with self._moved:
                 self._stopped = True
@@ -90,13 +91,18 @@ class Frontier:
                 limit = self._await_more()
                 if self._stopped:
                     return
-                while self._position < limit:
-                    data = self._read(self._position, min(CHUNK_BYTES, limit - self._position))
-                    self._hasher.update(data)
-                    self._position += len(data)
+                self._read_up_to(limit)
             self._on_complete(self._hasher.hexdigest())
         except BaseException as error:  # noqa: BLE001  carried to the thread that waits for the transfer
             self._on_error(error)
+
+    def _read_up_to(self, limit: int) -> None:
+        while self._position < limit and not self._stopped:
+            data = self._read(self._position, min(CHUNK_BYTES, limit - self._position))
+            if not data:
+                raise OSError(errno.EIO, "the file became shorter while it was being hashed")
+            self._hasher.update(data)
+            self._position += len(data)
 
     def _await_more(self) -> int:
         with self._moved:

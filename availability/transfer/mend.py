@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from availability.digests import CHUNK_BYTES, chunk_digest
+from availability.durable import write_whole
 from availability.errors import DownloadIntegrityError, SourceUnavailableError
 from availability.ledger import Ledger
 from availability.model import FileRecord, Listing
@@ -95,7 +96,7 @@ def _write_chunk(descriptor: int, file: FileRecord, ledger: Ledger, offset: int,
     expected = ledger.chunk(offset // CHUNK_BYTES)
     got = chunk_digest(chunk)
     if got == expected:
-        os.pwrite(descriptor, chunk, offset)
+        write_whole(descriptor, chunk, offset)
         got = chunk_digest(os.pread(descriptor, len(chunk), offset))
     if got != expected:
         raise DownloadIntegrityError(

@@ -34,6 +34,11 @@ class Progress:
     waiting: str | None = None
 
     @property
+    def bytes_left(self) -> int:
+        """What is still to come, 0 while there is no plan yet."""
+        return max(0, self.bytes_total - self.bytes_done)
+
+    @property
     def percent(self) -> float:
         """How much of the plan is done, 0 to 100; 0 while there is no plan yet."""
         if not self.bytes_total:
@@ -105,4 +110,4 @@ class Meter:
         while len(self._samples) > 2 and now - self._samples[1][0] >= _SPEED_WINDOW_SECONDS:
             self._samples.pop(0)
         (since, before) = self._samples[0]
-        return (fetched - before) / (now - since) if now > since else None
+        return (fetched - before) / (now - since) if fetched and now > since else None

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from availability.digests import CHUNK_BYTES, Buffer, chunk_digest
+from availability.durable import write_whole
 from availability.journal import Journal
 from availability.ledger import Ledgers
 from availability.model import FileRecord
@@ -70,7 +71,7 @@ class Staging:
         # Thousands of these are written: plain calls, because a buffered file costs three times as much.
         descriptor = os.open(self.path(file), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         try:
-            os.write(descriptor, content)
+            write_whole(descriptor, content, 0)
         finally:
             os.close(descriptor)
 

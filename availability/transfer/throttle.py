@@ -28,6 +28,5 @@ class Throttle:
             return
         with self._lock:
             now = self._clock()
-            start = max(now, self._free_at)
-            self._free_at = start + count / self._rate
-        stop.wait(self._free_at - now)
+            until = self._free_at = max(now, self._free_at) + count / self._rate
+        stop.wait(until - now)

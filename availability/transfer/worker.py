@@ -23,6 +23,7 @@ from availability.transfer.throttle import Throttle
 
 PIECE_BYTES = 1024 * 1024
 _MOST_RECONNECTS = 3
+_LEAST_WAIT_SECONDS = 1.0
 _PROGRESS_BYTES = 64 * 1024
 """What a connection must have brought for the next one to count as a first try."""
 
@@ -55,7 +56,11 @@ class ServerWait:
         self._until = 0.0
 
     def grant(self, seconds: float) -> bool:
-        """Let everybody wait this long from now on; False when that is more than the budget has left."""
+        """Let everybody wait this long from now on; False when that is more than the budget has left.
+
+        A server that asks for less than a second, and goes on refusing, must not be asked without end.
+        """
+        seconds = max(seconds, _LEAST_WAIT_SECONDS)
         with self._lock:
             now = self._clock()
             longer = max(0.0, now + seconds - max(self._until, now))
@@ -65,9 +70,14 @@ class ServerWait:
             self._until = max(self._until, now + seconds)
             return True
 
+    @property
+    def seconds_left(self) -> float:
+        """How long until the server may be asked again."""
+        return max(0.0, self._until - self._clock())
+
     def pass_through(self, stop: Event) -> None:
         """Wait until the server may be asked again, or until `stop` is set."""
-        stop.wait(max(0.0, self._until - self._clock()))
+        stop.wait(self.seconds_left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +174,7 @@ class Worker:
             return
         check_whole(file, content)
         self._supplies.staging.put(file, content)
+        self._agenda.proven.add(file.digest)
         self._supplies.meter.kept(file.size)
 
     def _fetch_part(self, delivery: Delivery, part: int) -> None:
@@ -173,7 +184,7 @@ class Worker:
         with self._opened(delivery.file, start, stop) as body:
             if self._stop.is_set():
                 return
-            if not delivery.accept_tag(body.tag):
+            if not delivery.accept(part, start, body.tag):
                 raise SourceUnavailableError(
                     f"{self._supplies.source.name} changed {delivery.file.path} while it was being fetched"
                 )

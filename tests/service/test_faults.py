@@ -206,6 +206,28 @@ def test_flips_stay_at_their_place_in_the_file_whatever_the_range(hub, whole):
         assert (answer.status, answer.data) == (206, damaged[first : last + 1])
 
 
+def test_a_flip_counts_only_the_answers_that_hold_its_byte(hub, whole):
+    hub.faults.append(Fault("flip", offsets=(MIB,), skip=1, times=1))
+    at, beside = bytes_header(MIB - 1, MIB), bytes_header(0, MIB - 1)
+    received = [request(hub.url + FILE, headers=headers).data for headers in (beside, at, beside, at, beside, at)]
+    right, wrong = whole[MIB - 1 : MIB + 1], whole[MIB - 1 : MIB] + bytes([whole[MIB] ^ 0xFF])
+    assert received == [whole[:MIB], right, whole[:MIB], wrong, whole[:MIB], right]
+
+
+def test_a_rule_knows_how_often_it_fell_due(hub):
+    twice, never = Fault("status", SMALL, times=2), Fault("status", "/nothing")
+    hub.faults.extend([twice, never])
+    for due in (1, 2, 2):
+        request(hub.url + SMALL)
+        assert (hub.faults.fell_due(twice), hub.faults.fell_due(never)) == (due, 0)
+
+
+def test_a_head_request_uses_no_flip_up(hub, whole):
+    hub.faults.append(Fault("flip", times=1))
+    request(hub.url + FILE, "HEAD")
+    assert request(hub.url + FILE).data[0] == whole[0] ^ 0xFF
+
+
 def test_faults_add_up(hub, whole):
     hub.faults.extend([Fault("flip", offsets=(3,)), Fault("fin", after=8), Fault("etag", value="e" * 64)])
     assert read_raw(hub, FILE)[1] == whole[:3] + bytes([whole[3] ^ 0xFF]) + whole[4:8]

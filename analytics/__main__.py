@@ -1,0 +1,301 @@
+"""`python -m analytics`: history by hand. The group `availability usage` mounts the same commands.
+
+A group that mounts them puts a `Place` into the context's `obj`; without one the environment says where history lies.
+"""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import yaml
+
+from analytics.errors import AnalyticsError
+
+URL, STATE = "ENHANCED_MODEL_ANALYTICS_URL", "ENHANCED_MODEL_STORAGE_CACHE_DIRECTORY"
+_FAILED = 2
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where everything of one history lies.
+
+    Attributes:
+        url: the history itself.
+        spool: the events that were not shipped yet, None when nobody said.
+        cache: copies of a remote history's files, None for the user's cache.
+        options: what the filesystem needs.
+        salt: with which users are hashed; empty when nobody said.
+    """
+
+    url: str
+    spool: Path | None = None
+    cache: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    salt: bytes = b""
+
+
+def place_of(context: click.Context, url: str | None) -> Place:
+    """Return where history lies: as an option says, or the group above, or the environment."""
+    place = context.find_object(Place)
+    if place is None:
+        state = os.environ.get(STATE)
+        default = os.environ.get(URL) or (f"{state}/history" if state else "")
+        place = Place(default, Path(state) / "spool" if state else None)
+    if url:
+        place = replace(place, url=url)
+    if not place.url:
+        raise click.UsageError(f"Say where the history lies: --url, or the variable {URL}.")
+    return place
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Turn what can go wrong into one sentence and an exit code."""
+    try:
+        yield
+    except (AnalyticsError, OSError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(_FAILED)
+
+
+def with_place(command: _Command) -> Callable[..., Any]:
+    """Give a command the option --url, and its place as the first argument."""
+
+    @click.option("--url", metavar="URL", help="Where the history lies, instead of where the settings say.")
+    @click.pass_context
+    def run(context: click.Context, url: str | None, **given: Any) -> Any:
+        with clear_errors():
+            return command(place_of(context, url), **given)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__click_params__ += getattr(command, "__click_params__", [])  # type: ignore[attr-defined]  click's own way
+    return run
+
+
+def answer_options(command: _Command) -> _Command:
+    """Give a command the ways in which a table is answered."""
+    as_json = click.option("--json", "form", flag_value="json", help="Answer in JSON: a list of objects.")
+    as_csv = click.option("--csv", "form", flag_value="csv", help="Answer in CSV, with a head line.")
+    as_table = click.option("--table", "form", flag_value="table", default="table", help="Answer for people (default).")
+    return as_json(as_csv(as_table(command)))
+
+
+@click.group()
+def main() -> None:
+    """Ask and tend the history of models."""
+
+
+@main.command()
+@click.argument("statement")
+@answer_options
+@with_place
+def sql(place: Place, statement: str, form: str) -> None:
+    """Answer one `select`; the base view is `events`."""
+    with _history(place) as history:
+        _show(history.table(statement), form)
+
+
+@main.command()
+@click.argument("name")
+@click.argument("parameters", nargs=-1, metavar="[PARAMETER=VALUE]...")
+@answer_options
+@with_place
+def run(place: Place, name: str, parameters: tuple[str, ...], form: str) -> None:
+    """Answer the query NAME; see `queries`."""
+    from analytics.queries import find, run_query  # noqa: PLC0415  half a second, and only where it is needed
+
+    find(name)  # a wrong name is told before a store is asked
+    with _history(place) as history:
+        _show(run_query(history, name, dict(_pair(text) for text in parameters)), form)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON: name, description, columns, parameters.")
+def queries(as_json: bool) -> None:
+    """List the named queries."""
+    from analytics.queries import list_queries  # noqa: PLC0415  see run
+
+    found = list_queries()
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for query in found:
+        given = " ".join(f"{parameter['name']}={parameter['default']}" for parameter in query["parameters"])
+        click.echo(f"{click.style(query['name'], bold=True)} {given}\n    {query['description']}")
+
+
+@main.command()
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@with_place
+def shell(place: Place, arguments: tuple[str, ...]) -> None:
+    """Open DuckDB's own client on the views, read-only; ARGUMENTS after `--` are handed to it."""
+    from analytics.shell import open_shell  # noqa: PLC0415  see run
+    from analytics.storage import open_store  # noqa: PLC0415  see run
+
+    sys.exit(open_shell(open_store(place.url, place.options), place.cache, arguments))
+
+
+@main.command()
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("usage-report.html"))
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), default=30, show_default=True)
+@click.option("--zone", default="UTC", show_default=True, help="The time zone of days and hours.")
+@with_place
+def report(place: Place, output: Path, days: float, zone: str) -> None:
+    """Write the report to a file: HTML, or Markdown when its name ends in .md."""
+    from analytics.report import make_report  # noqa: PLC0415  see run
+
+    with _history(place, may_be_absent=True) as history:
+        made = make_report(history, days=days, zone=zone)
+    output.write_text(made.markdown() if output.suffix == ".md" else made.html(), encoding="utf-8")
+    click.echo(f"{output}: {made.events:,} events", err=True)
+
+
+@main.command(name="import")
+@click.argument("log", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--mapping", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="JSON or YAML.")
+@with_place
+def import_(place: Place, log: Path, mapping: Path | None) -> None:
+    """Bring a log of JSON lines into the history; the mapping says where each field is found."""
+    from analytics.errors import MappingError  # noqa: PLC0415  see run
+    from analytics.imports import import_log  # noqa: PLC0415  see run
+    from analytics.storage import open_store  # noqa: PLC0415  see run
+
+    rules = None
+    if mapping is not None:
+        try:
+            rules = yaml.safe_load(mapping.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise MappingError(f"{mapping} is neither JSON nor YAML: {error}") from error
+        if not isinstance(rules, dict):
+            raise MappingError(f"{mapping} holds no mapping.")
+    shipped = import_log(open_store(place.url, place.options), log, rules, place.salt)
+    click.echo(f"{shipped.events:,} events, {shipped.rejected:,} lines refused (see `run rejections`)")
+
+
+@main.command()
+@with_place
+def ship(place: Place) -> None:
+    """Send what is in the spool."""
+    from analytics.ship import ship_spool  # noqa: PLC0415  see run
+    from analytics.storage import open_store  # noqa: PLC0415  see run
+
+    if place.spool is None:
+        raise click.UsageError(f"Nobody said where the spool is; set {STATE}.")
+    shipped = ship_spool(place.spool, open_store(place.url, place.options))
+    click.echo(f"{shipped.events:,} events, {shipped.rejected:,} refused, {shipped.left_bytes:,} bytes left")
+
+
+@main.command()
+@with_place
+def compact(place: Place) -> None:
+    """Put each day in order, and delete what that has replaced."""
+    from analytics.compact import compact_days  # noqa: PLC0415  see run
+    from analytics.storage import open_store  # noqa: PLC0415  see run
+
+    done = compact_days(open_store(place.url, place.options))
+    click.echo(f"{len(done.days)} days written, {done.deleted} files deleted, {len(done.broken)} broken")
+
+
+@main.command()
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="How much of `events` the file holds.")
+@with_place
+def publish(place: Place, days: float | None) -> None:
+    """Make the file that any DuckDB client opens."""
+    from analytics.publish import RECENT_DAYS, publish_mart  # noqa: PLC0415  see run
+    from analytics.storage import open_store  # noqa: PLC0415  see run
+
+    done = publish_mart(open_store(place.url, place.options), days or RECENT_DAYS, cache=place.cache)
+    click.echo(f"{place.url}/{done.path}: {done.events:,} events, {done.size_bytes:,} bytes")
+
+
+@main.command()
+@click.option("--model", "model_id", help="Forget everything of this model.")
+@click.option("--user", help="Forget everything of this user.")
+@click.confirmation_option(prompt="What is forgotten cannot be brought back. Go on?")
+@with_place
+def forget(place: Place, model_id: str | None, user: str | None) -> None:
+    """Delete everything that was recorded of one model or one user until now."""
+    from analytics.erase import erase_model, erase_user  # noqa: PLC0415  see run
+    from analytics.storage import open_store  # noqa: PLC0415  see run
+
+    if (model_id is None) == (user is None):
+        raise click.UsageError("Name a model or a user, one of them.")
+    store = open_store(place.url, place.options)
+    if model_id is not None:
+        done = erase_model(store, model_id)
+    elif not place.salt:
+        raise click.UsageError("Nobody said with which salt users are hashed.")
+    else:
+        done = erase_user(store, str(user), place.salt)
+    click.echo(f"Forgotten; {len(done.days)} days were written anew.")
+
+
+@main.command()
+@click.option("--days", type=click.IntRange(min=1), required=True, help="How many days are kept besides today.")
+@with_place
+def retain(place: Place, days: int) -> None:
+    """Delete the events of days that are older."""
+    from analytics.privacy import retain as retain_days  # noqa: PLC0415  see run
+    from analytics.storage import open_store  # noqa: PLC0415  see run
+
+    click.echo(f"{retain_days(open_store(place.url, place.options), days, datetime.now(UTC))} files deleted")
+
+
+@contextmanager
+def _history(place: Place, *, may_be_absent: bool = False) -> Iterator[Any]:
+    from analytics.connection import History  # noqa: PLC0415  see run
+    from analytics.storage import open_store  # noqa: PLC0415  see run
+
+    store = open_store(place.url, place.options)
+    if not may_be_absent and not store.exists():
+        raise AnalyticsError(f"There is no history at {place.url}: nothing has been shipped there yet.")
+    with History(store, place.cache) as history:
+        for file in history.broken:
+            click.echo(f"Warning: left out, it cannot be read: {file.path} ({file.reason})", err=True)
+        yield history
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"{text!r} is no parameter; write NAME=VALUE.")
+    return name, value
+
+
+def _show(table: Any, form: str) -> None:
+    if form == "json":
+        click.echo(json.dumps(table.records(), indent=2, default=str))
+    elif form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows(["" if value is None else value for value in row] for row in table.rows)
+    else:
+        _print(table)
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console  # noqa: PLC0415  only where people read
+    from rich.table import Table as Drawn  # noqa: PLC0415  see above
+
+    drawn = Drawn(box=None, pad_edge=False)
+    for column in table.columns:
+        drawn.add_column(column, overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*["" if value is None else str(value) for value in row])
+    console = Console(highlight=False, markup=False)
+    console.print(drawn)
+    if not table.rows:
+        click.echo("no rows", err=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m analytics")

@@ -1,0 +1,75 @@
+"""What every test may rely on: an environment of its own, and one Prefect server for those that ask for it.
+
+Prefect and the Hugging Face client read their variables when they are imported. So what the developer's shell says is
+dropped before the first test module is, and no test can reach a real store, a real token or a real server by accident.
+"""
+
+import os
+import re
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+_FOREIGN = re.compile(r"(ENHANCED_MODEL|HF|HUGGING_?FACE|PREFECT)_.*|(HTTP|HTTPS|ALL|NO)_PROXY", re.IGNORECASE)
+_START_SECONDS = 120
+
+
+def pytest_configure(config):
+    home = Path(tempfile.mkdtemp(prefix="availability-tests-"))
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    for name in filter(_FOREIGN.fullmatch, [*os.environ]):
+        del os.environ[name]
+    os.environ |= {
+        "HF_HOME": str(home / "huggingface"),
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.5",
+    }
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch, tmp_path):
+    """A home of its own for each test; what another test may have left in the environment is gone."""
+    for name in filter(_FOREIGN.fullmatch, [*os.environ]):
+        if not name.startswith("PREFECT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+
+
+@pytest.fixture(scope="session")
+def prefect_server(empty_database):
+    """A real server, started once and only when a test asks for it; its API's address."""
+    from prefect.settings import (  # noqa: PLC0415  seconds, which most tests need not wait for
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        PREFECT_SERVER_DATABASE_CONNECTION_URL,
+        temporary_settings,
+    )
+    from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415
+
+    # Ending a heartbeat costs a second a run, and these runs need nobody to notice that they died.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), prefect_test_harness(_START_SECONDS):
+        database = PREFECT_SERVER_DATABASE_CONNECTION_URL.value().get_secret_value().partition(":///")[2]
+        with closing(sqlite3.connect(database)) as made, closing(sqlite3.connect(empty_database)) as copy:
+            made.backup(copy)
+        yield PREFECT_API_URL.value()
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """Where `prefect_server` leaves a copy of its database, all tables made and nothing in them."""
+    return tmp_path_factory.mktemp("database") / "prefect.db"
+
+
+@pytest.fixture
+def prefect_home(prefect_server, empty_database, tmp_path):
+    """A folder for a server of one's own, with its tables made: that takes most of a start."""
+    home = tmp_path / "stack"
+    (home / "prefect").mkdir(parents=True)
+    shutil.copy(empty_database, home / "prefect/prefect.db")
+    return home
