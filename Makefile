@@ -14,7 +14,7 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	touch $@
 
 test: install ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 demo: install ## see it work: a hub that misbehaves, a run that is killed, every byte proven
 	$(BIN)/python -m deployments.demo

@@ -72,12 +72,13 @@ def with_place(command: _Command) -> Callable[..., Any]:
 
     @click.option("--url", metavar="URL", help="Where the history lies, instead of where the settings say.")
     @click.pass_context
-    def run(context: click.Context, url: str | None, **given: Any) -> Any:
+    def run(context: click.Context, /, url: str | None, **given: Any) -> Any:
         with clear_errors():
             return command(place_of(context, url), **given)
 
     run.__name__, run.__doc__ = command.__name__, command.__doc__
-    run.__click_params__ += getattr(command, "__click_params__", [])  # type: ignore[attr-defined]  click's own way
+    inner = getattr(command, "__click_params__", [])
+    vars(run)["__click_params__"] = [*vars(run)["__click_params__"], *inner]  # where click's decorators keep options
     return run
 
 

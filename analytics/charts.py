@@ -12,6 +12,8 @@ import altair as alt
 import vl_convert
 
 Rows = Sequence[Mapping[str, Any]]
+Picture = Any
+"""A chart of Altair, whose methods promise more kinds of it than there are."""
 
 STATUS_COLOURS = {
     "available": "#2e9d5b",
@@ -33,16 +35,16 @@ class Chart:
 
     query: str
     title: str
-    draw: Callable[[Rows], alt.Chart | alt.LayerChart | None]
+    draw: Callable[[Rows], Picture | None]
 
 
-def svg(chart: alt.Chart | alt.LayerChart) -> str:
+def svg(chart: Picture) -> str:
     """Return a chart as SVG."""
     picture: str = vl_convert.vegalite_to_svg(chart.to_dict())
     return picture
 
 
-def uses_by_day(rows: Rows) -> alt.Chart | None:
+def uses_by_day(rows: Rows) -> Picture | None:
     """Draw the uses of each day, in layers of the most used models."""
     shown = _with_others(rows, "uses")
     if not shown:
@@ -58,7 +60,7 @@ def uses_by_day(rows: Rows) -> alt.Chart | None:
     )
 
 
-def peak_hours(rows: Rows) -> alt.Chart | None:
+def peak_hours(rows: Rows) -> Picture | None:
     """Draw the hours of the day."""
     if not any(row["uses"] for row in rows):
         return None
@@ -69,7 +71,7 @@ def peak_hours(rows: Rows) -> alt.Chart | None:
     )
 
 
-def load_times(rows: Rows) -> alt.LayerChart | None:
+def load_times(rows: Rows) -> Picture | None:
     """Draw the median and the 95th percentile of each model's load time."""
     shown = list(rows)[:MOST_STRIPS]
     if not shown:
@@ -83,7 +85,7 @@ def load_times(rows: Rows) -> alt.LayerChart | None:
     return alt.layer(line, dots, ends)
 
 
-def sources(rows: Rows) -> alt.Chart | None:
+def sources(rows: Rows) -> Picture | None:
     """Draw the success of each source."""
     if not rows:
         return None
@@ -104,7 +106,7 @@ def sources(rows: Rows) -> alt.Chart | None:
     )
 
 
-def download_speed(rows: Rows) -> alt.Chart | None:
+def download_speed(rows: Rows) -> Picture | None:
     """Draw how fast each source delivered, day by day."""
     shown = [{**row, "speed": row["bytes_per_second"] / 1e6} for row in rows if row["bytes_per_second"]]
     if not shown:
@@ -118,7 +120,7 @@ def download_speed(rows: Rows) -> alt.Chart | None:
     )
 
 
-def corruption(rows: Rows) -> alt.Chart | None:
+def corruption(rows: Rows) -> Picture | None:
     """Draw the defects that were found, by model."""
     shown = [row for row in rows if row["findings"]][:MOST_STRIPS]
     if not shown:
@@ -130,7 +132,7 @@ def corruption(rows: Rows) -> alt.Chart | None:
     )
 
 
-def availability(rows: Rows) -> alt.Chart | None:
+def availability(rows: Rows) -> Picture | None:
     """Draw a strip for each model: when it was in which status."""
     chosen = list(dict.fromkeys(_strip(row) for row in rows))[:MOST_STRIPS]
     shown = [{**row, "strip": _strip(row)} for row in rows if _strip(row) in chosen]
@@ -149,7 +151,7 @@ def availability(rows: Rows) -> alt.Chart | None:
     )
 
 
-def storage(rows: Rows) -> alt.Chart | None:
+def storage(rows: Rows) -> Picture | None:
     """Draw what all models take, day by day."""
     shown = [{**row, "gb": row["size_bytes"] / 1e9} for row in rows]
     if not shown:
@@ -173,8 +175,8 @@ CHARTS = (
 )
 
 
-def _chart(rows: Rows, height: int | dict[str, int]) -> alt.Chart:
-    data = alt.Data(values=[{name: _plain(value) for name, value in row.items()} for row in rows])
+def _chart(rows: Rows, height: int | dict[str, int]) -> Picture:
+    data: Any = alt.InlineData(values=[{name: _plain(value) for name, value in row.items()} for row in rows])
     return alt.Chart(data).properties(
         width=_WIDTH, height=alt.Step(height["step"]) if isinstance(height, dict) else height
     )

@@ -7,6 +7,7 @@ replaces. The while (`grace`) is for readers that hold an old list. A crash anyw
 # ruff: noqa: S608  what stands in these statements are our own names and quoted paths
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -21,7 +22,8 @@ from analytics.storage import COLD, HOT, EventStore, Stored
 from analytics.views import defect_of, events_select, scan
 
 GRACE = timedelta(hours=1)
-_ROWS_PER_GROUP = 122_880
+PARQUET = "format parquet, compression snappy, parquet_version v2, row_group_size 20480"
+"""How cold files are written: a third larger than with zstd, and read in three quarters of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +62,25 @@ def compact_days(
     deleted = 0
     hot = store.find(HOT)
     cold = store.find(COLD)
-    for day in sorted({file.day for file in (*hot, *cold) if file.day}):
-        with tempfile.TemporaryDirectory(prefix="history-") as scratch, duckdb.connect() as connection:
-            work = _Work(store, day, moment, forgotten=forgotten, connection=connection, scratch=Path(scratch))
-            found = work.read(hot, cold)
-            broken += work.broken
-            if work.needs_writing(found):
-                work.write(found)
-                written.append(day)
-            deleted += work.delete_replaced(found, grace)
+    with duckdb.connect() as connection:
+        for day in _open_days(hot, cold, every=bool(forgotten)):
+            with tempfile.TemporaryDirectory(prefix="history-") as scratch:
+                work = _Work(store, day, moment, forgotten=forgotten, connection=connection, scratch=Path(scratch))
+                found = work.read(hot, cold)
+                broken += work.broken
+                if work.needs_writing(found):
+                    work.write(found)
+                    written.append(day)
+                deleted += work.delete_replaced(found, grace)
     store.delete_stale(moment.timestamp())
     return Compacted(tuple(written), deleted, tuple(broken))
+
+
+def _open_days(hot: Sequence[Stored], cold: Sequence[Stored], *, every: bool) -> list[date]:
+    """Return the days that may need something; one file that is alone with its day needs nothing."""
+    count = Counter(file.day for file in (*hot, *cold) if file.day)
+    untidy = {file.day for file in hot}
+    return sorted(day for day, files in count.items() if every or files > 1 or day in untidy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +144,7 @@ class _Work:
         self._connection.execute(
             f"copy (select * exclude (date) from ({events_select(listing, found.places)})"
             f" order by kind, model_id, event_time) to {quoted(str(target))}"
-            f" (format parquet, compression zstd, row_group_size {_ROWS_PER_GROUP})"
+            f" ({PARQUET})"
         )
         self._store.put_file(f"{COLD}/date={self._day}/{name_of_next(found.current, self._now)}", target)
 

@@ -85,7 +85,7 @@ def _kinds() -> list[Sequence[str]]:
 
 
 def _fields() -> list[Sequence[str]]:
-    rows = []
+    rows: list[Sequence[str]] = []
     for column in columns():
         least = "" if column.least is None else f"at least {column.least:g}"
         most = "" if column.most is None or column.most >= 2**62 else f"at most {column.most:g}"

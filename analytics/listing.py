@@ -73,15 +73,19 @@ class Listing:
     def without(self, paths: Iterable[str]) -> "Listing":
         """Return the listing without some files."""
         left_out = frozenset(paths)
-        keep = lambda files: tuple(file for file in files if file.path not in left_out)  # noqa: E731
-        return Listing(keep(self.settled), keep(self.fresh), keep(self.beside), keep(self.rejected), self.forgotten)
+
+        def kept(files: tuple[Stored, ...]) -> tuple[Stored, ...]:
+            return tuple(file for file in files if file.path not in left_out)
+
+        return Listing(kept(self.settled), kept(self.fresh), kept(self.beside), kept(self.rejected), self.forgotten)
 
 
 def look(store: EventStore) -> Listing:
     """List the history."""
     hot = _parquet(store.find(HOT))
     cold = _parquet(store.find(COLD))
-    alone, contested = [], []
+    alone: list[Stored] = []
+    contested: list[Stored] = []
     for day in sorted({file.day for file in cold if file.day}):
         now_valid = [generation.file for generation in current(generations(cold, day))]
         (alone if len(now_valid) == 1 else contested).extend(now_valid)

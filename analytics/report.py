@@ -20,7 +20,7 @@ from analytics.sqlfiles import named_queries
 MOST_ROWS = 30
 """How long a table on the page may be; the query gives all of it."""
 
-_TABLES = {
+TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "availability": (
         "Availability",
         (
@@ -50,6 +50,7 @@ _TABLES = {
     "fallbacks": ("Fallbacks", ("action", "decisions", "worked", "failed", "open", "effectiveness")),
     "rejections": ("Refused at the door", ("reason", "rows", "last_at")),
 }
+"""The tables of the page: the query behind each, its heading, and which columns are shown."""
 _NOTHING = (
     "Nothing is recorded yet",
     "Keep a model available with `availability ensure org/name`, or report uses from your own program:",
@@ -148,7 +149,7 @@ def _sections(history: History, given: Mapping[str, Any]) -> Iterator[Section]:
         drawn = chart.draw(answer.records())
         if drawn is not None:
             yield Section(chart.title, chart.query, picture=svg(drawn))
-    for name, (title, columns) in _TABLES.items():
+    for name, (title, columns) in TABLES.items():
         answer = run_query(history, name, _wanted(name, given))
         rows = tuple(tuple(record[column] for column in columns) for record in answer.records())
         if rows:

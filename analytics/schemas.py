@@ -199,8 +199,9 @@ def _row(fields: Any) -> dict[str, Any]:
         if value is not None:
             row[column.name] = _value(column, value)
     if more:
-        details = fields.get("details")
-        row["details"] = json.dumps({**(details if isinstance(details, dict) else {}), **more}, sort_keys=True)
+        details = fields.get("details") or {}
+        known = details if isinstance(details, dict) else {"details": details}
+        row["details"] = json.dumps({**known, **more}, sort_keys=True)
     row.setdefault("schema_version", 1)
     return row
 
@@ -216,7 +217,7 @@ def _value(column: Column, value: Any) -> Any:
         value = int(value)
     if type(value) is not column.kind:
         raise TypeError(f"{column.name} is a {type(value).__name__}, expected {column.kind.__name__}")
-    if column.kind is int and not -(2**63) <= value < 2**63:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise OverflowError(f"{column.name} does not fit into 64 bits")
     return value
 

@@ -1,6 +1,7 @@
 """DuckDB's own client on the views: a file that holds nothing but views, opened read-only and locked.
 
-The client is a program of its own (extra `shell`). It may open the history's files and no others, and load nothing.
+The client is a program of its own (extra `shell`). Its SQL opens the history's files and no others, and loads nothing;
+its dot commands are those of whoever sits before it.
 """
 
 import shutil
@@ -50,9 +51,10 @@ def open_shell(store: EventStore, cache: Path | None = None, arguments: Sequence
             "set autoload_known_extensions = false;\n"
             f"set allowed_paths = {allowed};\n"
             "set enable_external_access = false;\n"
-            "set lock_configuration = true;\n"
         )
-        command = [client, "-readonly", "-init", str(rules), str(file), *arguments]
+        # The client changes a setting of its own after the file of rules, so the lock comes last.
+        lock = ("-cmd", "set lock_configuration = true")
+        command = [client, "-readonly", "-init", str(rules), *lock, str(file), *arguments]
         return subprocess.run(command, check=False).returncode  # noqa: S603  a program found by its own name
 
 

@@ -20,8 +20,8 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
+import fsspec  # type: ignore[import-untyped]  # it has no types
+from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]  # see above
 
 from analytics.errors import StoreUnreachableError
 from analytics.privacy import refuse_credentials, without_credentials
@@ -84,7 +84,9 @@ class EventStore:
         with self._door():
             self._filesystem.invalidate_cache()
             found = self._filesystem.find(self._full(folder), detail=True)
-        stored = [Stored(self._below(path), int(about.get("size") or 0)) for path, about in found.items()]
+        # Some object stores keep an emptied folder as an object of its own.
+        files = {self._below(path): about for path, about in found.items() if about.get("type") != "directory"}
+        stored = [Stored(path, int(about.get("size") or 0)) for path, about in files.items() if path != folder]
         return sorted(file for file in stored if not file.name.endswith(".tmp"))
 
     def exists(self) -> bool:

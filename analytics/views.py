@@ -24,9 +24,11 @@ _REJECTED = (
 
 def create_views(connection: duckdb.DuckDBPyConnection, listing: Listing, places: Mapping[str, Path]) -> None:
     """Create every view over files at these places."""
-    connection.execute(f"create view events as {events_select(listing, places)}")
-    connection.execute(f"create view rejected as {_rejected_select(listing, places)}")
+    # What follows from `events` is made on an empty one: DuckDB would open every file anew for each view.
+    connection.execute(f"create view events as {empty_select()}")
     create_derived_views(connection)
+    connection.execute(f"create or replace view events as {events_select(listing, places)}")
+    connection.execute(f"create view rejected as {_rejected_select(listing, places)}")
 
 
 def create_derived_views(connection: duckdb.DuckDBPyConnection) -> None:

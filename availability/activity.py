@@ -6,7 +6,7 @@ not asked here; the lease tells.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from availability.controls import Controls
@@ -17,7 +17,7 @@ from availability.probes import SETTLED_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A download's record: its signature, its model and revision with a tab between, and whether somebody is at it."""
+    """A download's record: its signature, its model's key, and whether it says that somebody is at work."""
 
     modified: int
     size: int
@@ -25,9 +25,18 @@ class _Row:
     is_active: bool
 
 
+KEY_SEPARATOR = "\0"
+"""Stands between a model's id and its revision in its key; it is in neither, and sorts before all that may be."""
+
+
+def key_of(repo_id: str, revision: str) -> str:
+    """Return the key of a model: in their order, keys are in the order of models."""
+    return f"{repo_id}{KEY_SEPARATOR}{revision}"
+
+
 def model_of(key: str) -> ModelId:
-    """Return the model that a key stands for: its id and its revision with a tab between."""
-    return ModelId(*key.split("\t"))
+    """Return the model that a key stands for."""
+    return ModelId(*key.split(KEY_SEPARATOR))
 
 
 class Activity:
@@ -37,36 +46,54 @@ class Activity:
         """Know nothing yet; `now` is the clock, seconds since the epoch."""
         self._controls = controls
         self._now = now
-        self._rows: dict[str, _Row] = {}
+        self._columns: Columns | None = None
+        self._read_rows: dict[str, _Row] = {}
         self._folder_modified: int | None = None
         self.changes = 0
         """How many records were read since the columns were given or taken."""
 
     def give(self, columns: Columns) -> None:
         """Take over what another process remembered."""
-        texts, values = columns.texts, iter(columns.numbers["downloads"])
-        self._folder_modified = next(values) or None
-        named = zip(texts["download_files"], texts["download_models"], values, values, values, strict=True)
-        self._rows = {name: _Row(modified, size, key, bool(active)) for name, key, modified, size, active in named}
+        self._columns = columns
+        self._folder_modified = columns.numbers["downloads"][0] or None
         self.changes = 0
 
     def take(self) -> Columns:
         """Return what is remembered."""
         self.changes = 0
         rows = self._rows.values()
-        numbers = [value for row in rows for value in (row.modified, row.size, int(row.is_active))]
+        numbers = [value for row in rows for value in (row.modified, row.size)]
         return Columns(
-            texts={"download_files": list(self._rows), "download_models": [row.key for row in rows]},
+            texts={
+                "download_files": list(self._rows),
+                "download_models": [row.key for row in rows],
+                "download_active": [row.key for row in rows if row.is_active],
+            },
             numbers={"downloads": [self._folder_modified or 0, *numbers]},
         )
 
-    def keys(self) -> list[str]:
+    def keys(self) -> Iterable[str]:
         """Return the keys of the models that have a record; see `model_of`."""
-        return [row.key for row in self._rows.values()]
+        if self._columns is not None:
+            return self._columns.texts["download_models"]
+        return [row.key for row in self._read_rows.values()]
 
     def active(self) -> set[str]:
         """Return the keys of the models whose record says that somebody is at work."""
-        return {row.key for row in self._rows.values() if row.is_active}
+        if self._columns is not None:
+            return set(self._columns.texts["download_active"])
+        return {row.key for row in self._read_rows.values() if row.is_active}
+
+    @property
+    def _rows(self) -> dict[str, _Row]:
+        """The rows one by one; what another process remembered is only taken apart where that is needed."""
+        if self._columns is not None:
+            texts, numbers = self._columns.texts, self._columns.numbers["downloads"]
+            active = set(texts["download_active"])
+            named = zip(texts["download_files"], texts["download_models"], numbers[1::2], numbers[2::2], strict=True)
+            self._read_rows = {name: _Row(modified, size, key, key in active) for name, key, modified, size in named}
+            self._columns = None
+        return self._read_rows
 
     def refresh(self) -> set[str]:
         """Read what changed; return the keys of the models it concerns."""
@@ -100,7 +127,7 @@ class Activity:
         before = self._rows
         changed = {row.key for name, row in found.items() if row != before.get(name)}
         changed |= {row.key for name, row in before.items() if name not in found}
-        self._rows = found
+        self._read_rows = found
         self.changes += len(changed)
         return changed
 
@@ -116,4 +143,4 @@ class Activity:
         record = self._controls.read_file(name)
         if record is None:
             return None
-        return _Row(*signature, f"{record.repo_id}\t{record.revision}", record.state.is_active)
+        return _Row(*signature, key_of(record.repo_id, record.revision), record.state.is_active)

@@ -65,10 +65,15 @@ def _copy(download: Download, source: Path, file: FileRecord) -> None:
     staged = download.workspace.staging(download.model).path(file)
     # Not written over: it may be a second name of a file that somebody reads.
     staged.unlink(missing_ok=True)
-    with source.open("rb") as reader, staged.open("wb") as writer:
-        while data := reader.read(_COPY_BYTES):
-            writer.write(data)
-            download.tick()
+    try:
+        with source.open("rb") as reader, staged.open("wb") as writer:
+            while data := reader.read(_COPY_BYTES):
+                writer.write(data)
+                download.tick()
+    except BaseException:
+        # Half a copy is of no use, and may be what fills the disk.
+        staged.unlink(missing_ok=True)
+        raise
 
 
 def _incomplete(folder: Path, made: Plan, findings: Sequence[Finding]) -> IncompleteModelError:

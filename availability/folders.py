@@ -21,17 +21,17 @@ class Shelf(NamedTuple):
 
     Attributes:
         name: the folder's.
-        heads: the revisions' names, each followed by its `Disk` word.
-        own_bytes: what its blobs and its staging take on the disk, alone.
-        shared: the same for content that other models may share, by what identifies it; as JSON.
-        rest: the commit and the look of each revision, as JSON.
+        heads: the revisions' names, each followed by its `Disk` word, with zero bytes between.
+        shared: bytes of content that other models may share, by what identifies it; as JSON.
+        rest: the commit and the look of each revision; as JSON.
+        own_bytes: what its blobs and its staging take on the disk, besides what is shared.
     """
 
     name: str
-    heads: tuple[str, ...]
-    own_bytes: int
+    heads: str
     shared: str
     rest: str
+    own_bytes: int
 
     @property
     def repo_id(self) -> str:
@@ -44,20 +44,9 @@ class Shelf(NamedTuple):
         shared: dict[str, int] = json.loads(self.shared)
         return shared
 
-    def look(self, index: int) -> tuple[Commit | None, Look]:
+    def look(self, place: int) -> tuple[Commit | None, Look]:
         """Return what the revision at this place points to, and what the disk tells of it."""
-        return _decode(json.loads(self.rest)[index])
-
-    @property
-    def text(self) -> str:
-        """This shelf as one line."""
-        return "\t".join((self.name, " ".join(self.heads), str(self.own_bytes), self.shared, self.rest))
-
-    @classmethod
-    def of_text(cls, text: str) -> "Shelf":
-        """Read `text` again."""
-        name, heads, own, shared, rest = text.split("\t")
-        return cls(name, tuple(heads.split()), int(own), shared, rest)
+        return _decode(json.loads(self.rest)[place])
 
     @classmethod
     def of_looks(cls, folder: Path, looks: Sequence[tuple[str, Commit | None, Look]]) -> "Shelf":
@@ -65,10 +54,10 @@ class Shelf(NamedTuple):
         own, shared = _stored_bytes(folder)
         return cls(
             name=folder.name,
-            heads=tuple(word for revision, _, one in looks for word in (revision, one.disk.value)),
-            own_bytes=own,
+            heads="\0".join(word for revision, _, one in looks for word in (revision, one.disk.value)),
             shared=_json(shared),
             rest=_json([_encode(commit, one) for _, commit, one in looks]),
+            own_bytes=own,
         )
 
 

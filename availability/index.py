@@ -55,7 +55,7 @@ def read_columns(path: Path) -> Columns | None:
 
 def _columns(head: dict[str, Any], body: bytes) -> Columns:
     texts: dict[str, list[str]] = {}
-    numbers: dict[str, list[int]] = {}
+    numbers: dict[str, array[int]] = {}
     start = 0
     for name, rows, size in head["texts"]:
         text = body[start : start + size].decode("utf-8", "surrogateescape")
@@ -66,6 +66,6 @@ def _columns(head: dict[str, Any], body: bytes) -> Columns:
     for name, size in head["numbers"]:
         column = array("q")
         column.frombytes(body[start : start + size])
-        numbers[name] = column.tolist()
+        numbers[name] = column
         start += size
     return Columns(texts, numbers)

@@ -8,7 +8,7 @@ costs time only. No judgement is made here: that is `availability.look`'s.
 
 import os
 from collections.abc import Callable, Iterator
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from availability.folders import Shelf, is_staging
 from availability.index import Columns
@@ -55,14 +55,12 @@ class Memo:
     def give(self, kept: Columns) -> None:
         """Take over what another process remembered."""
         texts, numbers = kept.texts, kept.numbers
-        counts, values, paths = numbers["counts"], numbers["values"], texts["paths"]
-        ends = [0, *accumulate(counts[::3])]
-        columns = zip(texts["shelves"], ends[:-1], ends[1:], counts[1::3], counts[2::3], strict=True)
-        rows = (
-            (Shelf.of_text(text), Probes(paths[start:stop], values[2 * start : 2 * stop], files, folders))
-            for text, start, stop, files, folders in columns
-        )
-        self._rows = {shelf.name: (shelf, probes) for shelf, probes in rows}
+        values, file_counts, folder_counts = numbers["values"], numbers["file_counts"], numbers["folder_counts"]
+        ends = [0, *accumulate(numbers["value_counts"])]
+        slices = [values[start:stop] for start, stop in pairwise(ends)]
+        shelves = map(Shelf, texts["names"], texts["heads"], texts["shared"], texts["rest"], numbers["own_bytes"])
+        seen = map(Probes, texts["files"], texts["others"], slices, file_counts, folder_counts)
+        self._rows = dict(zip(texts["names"], zip(shelves, seen, strict=True), strict=True))
         self._records_modified, self.looked_for_new_at = numbers["times"][0], numbers["times"][1] / 1e9
         self.changes = 0
 
@@ -73,11 +71,18 @@ class Memo:
         seen = [probes for _, probes in self._rows.values()]
         return Columns(
             texts={
-                "shelves": [shelf.text for shelf in shelves],
-                "paths": [path for probes in seen for path in probes.paths],
+                "names": [shelf.name for shelf in shelves],
+                "heads": [shelf.heads for shelf in shelves],
+                "shared": [shelf.shared for shelf in shelves],
+                "rest": [shelf.rest for shelf in shelves],
+                "files": [probes.files for probes in seen],
+                "others": [probes.others for probes in seen],
             },
             numbers={
-                "counts": [count for probes in seen for count in (len(probes.paths), probes.files, probes.folders)],
+                "own_bytes": [shelf.own_bytes for shelf in shelves],
+                "value_counts": [len(probes.numbers) for probes in seen],
+                "file_counts": [probes.file_count for probes in seen],
+                "folder_counts": [probes.folder_count for probes in seen],
                 "values": [value for probes in seen for value in probes.numbers],
                 "times": [self._records_modified, int(self.looked_for_new_at * 1e9)],
             },
@@ -121,9 +126,9 @@ class Memo:
         if row is not None:
             shelf, probes = row
             if (
-                probes.are_files_same(store)
-                and (not looks_for_new or probes.are_folders_same(store))
-                and (not records or probes.are_records_same(self._records.root))
+                probes.are_files_same(store, name)
+                and (not looks_for_new or probes.are_folders_same(store, name))
+                and (not records or probes.are_records_same(self._records.root, name))
             ):
                 return shelf
         self.changes += 1
@@ -135,7 +140,7 @@ class Memo:
 
     def _observe(self, name: str) -> tuple[Shelf, Seen]:
         stored = ModelId(name.removeprefix("models--").replace("--", "/"))
-        seen = Seen(name, f"{self._store.root}/", f"{self._records.root}/")
+        seen = Seen(self._store.root / name, self._records.root / name)
         # Each signature is taken before what it stands for is read, so a change in between shows the next time.
         seen.references()
         seen.folder("snapshots")
@@ -157,6 +162,5 @@ class Memo:
 
 
 def _is_writable(shelf: Shelf, seen: Seen) -> bool:
-    """Say whether no name in it would break a line or a word."""
-    texts = (*seen.files, *seen.folders, shelf.name, *shelf.heads)
-    return not any(letter in text for text in texts for letter in "\n\t") and " " not in "".join(shelf.heads)
+    """Say whether no name in it would break a line of the file."""
+    return not any("\n" in text for text in (*seen.paths, shelf.name, shelf.heads))

@@ -15,7 +15,7 @@ from threading import Lock
 from time import time
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, overload
 
-from availability.activity import Activity, model_of
+from availability.activity import Activity, key_of, model_of
 from availability.catalog import Catalog
 from availability.folders import Shelf
 from availability.index import Columns, read_columns, write_columns
@@ -229,8 +229,9 @@ class Overviews:
             if shelf.shared != "{}":
                 shared.update(shelf.shared_bytes)
             repo_id = shelf.repo_id
-            for place, (revision, disk) in enumerate(zip(shelf.heads[::2], shelf.heads[1::2], strict=True)):
-                key = f"{repo_id}\t{revision}"
+            heads = shelf.heads.split("\0") if shelf.heads else []
+            for place, (revision, disk) in enumerate(zip(heads[::2], heads[1::2], strict=True)):
+                key = key_of(repo_id, revision)
                 models[key] = _Kept(_IDLE_WORDS[disk], key, shelf, place)
         self._add_absent(models, folders, catalog)
         for key in self._activity.active():
@@ -242,7 +243,7 @@ class Overviews:
 
     def _add_absent(self, models: dict[str, _Kept | ModelStatus], folders: set[str], catalog: Catalog) -> None:
         """Add the models that the catalog or a download's record names and no reference does."""
-        named = {f"{entry.model.repo_id}\t{entry.model.revision}" for entry in catalog}
+        named = {key_of(entry.model.repo_id, entry.model.revision) for entry in catalog}
         named.update(self._activity.keys())
         for key in named - models.keys():
             model = model_of(key)

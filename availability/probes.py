@@ -4,7 +4,7 @@ References, folders and records are looked at because their content was read; fi
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,46 +14,55 @@ from availability.record import Signature
 SETTLED_SECONDS = 2.0
 """What was changed later than so long before it was looked at may change again and show the same signature."""
 
-
 _NO_MODIFICATION = -1
+_END = "\0"
+"""The one letter that is in no path."""
 
 
 class Probes(NamedTuple):
-    """What a folder was seen with: paths below the store's root or the records', and two numbers for each.
+    """What a folder was seen with; a tuple of texts, because ten thousand are made in a few milliseconds.
 
     Attributes:
-        paths: first those of references, snapshots and their files, then folders, then records.
-        numbers: modification time in nanoseconds and size, for each path.
-        files: how many of the paths are of the first kind.
-        folders: how many are folders in which new revisions appear.
+        files: paths of references, snapshots and their files, below the model's folder, each ended by a zero byte.
+        others: the same for folders in which new revisions appear, and then for records, below the records' folder.
+        numbers: modification time in nanoseconds and size of each path, in this order.
+        file_count: how many of the paths are of the first kind.
+        folder_count: how many are folders.
     """
 
-    paths: Sequence[str]
+    files: str
+    others: str
     numbers: Sequence[int]
-    files: int
-    folders: int
+    file_count: int
+    folder_count: int
 
-    def are_files_same(self, store: int) -> bool:
+    def are_files_same(self, store: int, name: str) -> bool:
         """Say whether references, snapshots and files are unchanged; `store` is the open store."""
-        return _same(store, self.paths[: self.files], self.numbers[: 2 * self.files])
+        return _same(store, f"{name}/", self.files.split(_END)[:-1], self.numbers)
 
-    def are_folders_same(self, store: int) -> bool:
+    def are_folders_same(self, store: int, name: str) -> bool:
         """Say whether no revision was added."""
-        start, stop = self.files, self.files + self.folders
-        return _same(store, self.paths[start:stop], self.numbers[2 * start : 2 * stop])
+        folders = self.others.split(_END)[: self.folder_count]
+        return _same(store, f"{name}/", folders, self.numbers[2 * self.file_count :])
 
-    def are_records_same(self, records: Path) -> bool:
+    def are_records_same(self, records: Path, name: str) -> bool:
         """Say whether the records below a root are unchanged."""
-        start = self.files + self.folders
-        return _same(None, [f"{records}/{path}" for path in self.paths[start:]], self.numbers[2 * start :])
+        numbers = self.numbers[2 * (self.file_count + self.folder_count) :]
+        return _same(None, f"{records}/{name}/", self.others.split(_END)[self.folder_count : -1], numbers)
 
 
 class Seen:
     """Takes the signatures of what is looked at, and keeps them."""
 
-    def __init__(self, name: str, store: str, records: str) -> None:
-        self._name, self._store, self._records = name, store, records
-        self._prefix = len(store) + len(name) + 1
+    def __init__(self, shelf: Path, records: Path) -> None:
+        """Look at nothing yet.
+
+        Args:
+            shelf: the model's folder in the store.
+            records: the folder of its records.
+        """
+        self._shelf, self._records = f"{shelf}/", f"{records}/"
+        self._prefix = len(self._shelf)
         self.files: dict[str, Signature | None] = {}
         self.folders: dict[str, Signature | None] = {}
         self.records: dict[str, Signature | None] = {}
@@ -63,20 +72,25 @@ class Seen:
         """Say whether a later change must show in a signature."""
         return self._newest < (now - SETTLED_SECONDS) * 1e9
 
+    @property
+    def paths(self) -> Sequence[str]:
+        """All that was looked at."""
+        return [*self.files, *self.folders, *self.records]
+
     def probes(self) -> Probes:
-        """Return all that was looked at."""
-        paths = [*self.files, *self.folders, *self.records]
+        """Return all that was looked at, with its signatures."""
         numbers = [
             number
             for signature in (*self.files.values(), *self.folders.values(), *self.records.values())
             for number in ((signature.mtime_ns, signature.size) if signature else (_NO_MODIFICATION, 0))
         ]
-        return Probes(paths, numbers, len(self.files), len(self.folders))
+        others = [*self.folders, *self.records]
+        return Probes(_ended(self.files), _ended(others), numbers, len(self.files), len(self.folders))
 
     def references(self) -> None:
         """Look at all references."""
         self.folder("refs")
-        for folder, folders, files in os.walk(f"{self._store}{self._name}/refs"):
+        for folder, folders, files in os.walk(f"{self._shelf}refs"):
             below = folder[self._prefix :]
             for name in folders:
                 self.folder(f"{below}/{name}")
@@ -85,22 +99,20 @@ class Seen:
 
     def folder(self, below: str) -> None:
         """Look at a folder in which new revisions appear."""
-        path = f"{self._name}/{below}"
-        self.folders[path] = self._note(_signature(self._store + path))
+        self.folders[below] = self._note(_signature(self._shelf + below))
 
     def file(self, below: str) -> None:
         """Look at a reference, or at a folder of a snapshot."""
-        path = f"{self._name}/{below}"
-        self.files[path] = self._note(_signature(self._store + path))
+        self.files[below] = self._note(_signature(self._shelf + below))
 
     def record(self, commit: Commit) -> None:
         """Look at the record of a commit."""
-        path = f"{self._name}/{commit}.json"
+        path = f"{commit}.json"
         self.records[path] = self._note(_signature(self._records + path))
 
     def tree(self, below: str) -> None:
         """Look at all folders of a snapshot, because the names in it matter."""
-        for folder, folders, _ in os.walk(f"{self._store}{self._name}/{below}"):
+        for folder, folders, _ in os.walk(self._shelf + below):
             for name in folders:
                 self.file(f"{folder[self._prefix :]}/{name}")
 
@@ -111,16 +123,15 @@ class Seen:
         while parent.count("/") > 1:
             self.file(parent)
             parent = parent.rpartition("/")[0]
-        place = f"{self._name}/{self._blob(path, below) or below}"
-        self.files[place] = signature = _signature(self._store + place)
+        place = self._blob(path, below) or below
+        self.files[place] = signature = _signature(self._shelf + place)
         return signature
 
     def _blob(self, path: str, below: str) -> str | None:
         """Return the blob a link leads to: looking there costs half, and a changed link changes its folder."""
         try:
             target = os.path.normpath(f"{below.rpartition('/')[0]}/{os.readlink(path)}")
-            place = f"{self._store}{self._name}/{target}"
-            return target if target.startswith("blobs/") and os.path.samefile(path, place) else None
+            return target if target.startswith("blobs/") and os.path.samefile(path, self._shelf + target) else None
         except OSError:
             return None
 
@@ -144,12 +155,17 @@ def modified_ns(folder: Path) -> int:
     return signature.mtime_ns if signature else 0
 
 
-def _same(folder: int | None, paths: Sequence[str], numbers: Sequence[int]) -> bool:
-    """Say whether all signatures are still these; the paths are relative to an open folder, which saves a tenth."""
+def _ended(paths: Iterable[str]) -> str:
+    return "".join(f"{path}{_END}" for path in paths)
+
+
+def _same(folder: int | None, prefix: str, paths: Iterable[str], numbers: Iterable[int]) -> bool:
+    """Say whether all signatures are still these; paths relative to an open folder save a tenth."""
     values = iter(numbers)
-    for path, modified, size in zip(paths, values, values, strict=True):
+    for path in paths:
+        modified, size = next(values), next(values)
         try:
-            status = os.stat(path, dir_fd=folder)
+            status = os.stat(prefix + path, dir_fd=folder)
         except (FileNotFoundError, NotADirectoryError):
             if modified == _NO_MODIFICATION:
                 continue

@@ -174,10 +174,12 @@ class _Job:
         self._content = Content(subject.place, from_memory=pace.from_memory)
         self._before = self._content.signature()
         self._judge = judge_of(subject.file, subject.ledger, self._before.size)
-        self.stop = min(self._judge.wants, subject.stop or self._judge.wants)
+        self.stop = self._judge.wants
         if isinstance(self._judge, ChunkJudge):
+            self.stop = min(self.stop, subject.stop or self.stop)
             self._judge.damaged += subject.damaged
         else:
+            # In one go, and as far as it goes: it may be longer than it ought to be.
             self.segment_bytes = max(1, self.stop)
         self._left = set(range(subject.start, self.stop, self.segment_bytes))
         self._close_if_read()

@@ -24,7 +24,7 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:  # pragma: no cover  a system without flock; its segments are left alone until they are a day old
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # where it is absent
 
 MIB = 1024**2
 SEGMENT_BYTES = 4 * MIB
@@ -64,7 +64,9 @@ class Spool:
                 if self._left < len(line) or not self._before_next_look:
                     return self._append_elsewhere(line)
                 self._before_next_look -= 1
-                return self._write(line)
+                written = os.write(self._descriptor, line)
+                self._left -= written
+                return written == len(line) or self._cut_off()
             except OSError as error:
                 self._rest(f"{error.strerror}: {self.folder}")
                 return False
@@ -80,12 +82,9 @@ class Spool:
         self._quiet_until = float("-inf")
         self._complained = False
 
-    def _write(self, line: bytes) -> bool:
-        written = os.write(self._descriptor, line)
-        self._left -= written
-        if written == len(line):
-            return True
-        self._end()  # half a line stands there for good; nothing may follow it on that line
+    def _cut_off(self) -> bool:
+        """End a segment in which half a line stands for good: nothing may follow it on that line."""
+        self._end()
         self._rest(f"no space left: {self.folder}")
         return False
 
@@ -94,10 +93,13 @@ class Spool:
         if time.monotonic() < self._quiet_until:
             return False
         self._before_next_look = _LOOK_EVERY
-        if self._left >= len(line) and os.fstat(self._descriptor).st_nlink:
-            return self._write(line)
-        self._end()
-        return self._open(len(line)) and self._write(line)
+        if self._left < len(line) or not os.fstat(self._descriptor).st_nlink:
+            self._end()
+            if not self._open(len(line)):
+                return False
+        written = os.write(self._descriptor, line)
+        self._left -= written
+        return written == len(line) or self._cut_off()
 
     def _open(self, needed_bytes: int) -> bool:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

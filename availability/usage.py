@@ -20,12 +20,13 @@ import os
 import secrets
 import socket
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import aclosing
 from functools import wraps
 from itertools import count
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
+from time import perf_counter, time_ns
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -51,13 +52,13 @@ class Use:
         self._began = 0.0
 
     def __enter__(self) -> Self:
-        self._began = time.perf_counter()
+        self._began = perf_counter()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _record(self._kind, self._extra, time.perf_counter() - self._began, kind)
+        _record(self._kind, self._extra, perf_counter() - self._began, kind)
 
     def __call__(self, function: _Function) -> _Function:
         """Record every call of a function: plain, asynchronous, or a generator (until it has given everything)."""
@@ -125,9 +126,10 @@ class _Recorder:
         # 74 random bits, and a count in the last group: an id as unique as a random one, at a tenth of its price.
         self.ids = count()
         noise = secrets.token_hex(10)
-        self.id_start = f"{noise[:8]}-{noise[8:12]}-4{noise[12:15]}-8{noise[15:18]}-"
+        start_of_ids = f"{noise[:8]}-{noise[8:12]}-4{noise[12:15]}-8{noise[15:18]}-"
         run = os.environ.get("PREFECT__FLOW_RUN_ID")
-        self.common = f'"host":{quoted(socket.gethostname())},' + (f'"run_id":{quoted(run)},' if run else "")
+        who = f'"host":{quoted(socket.gethostname())},' + (f'"run_id":{quoted(run)},' if run else "")
+        self.common = f'{who}"event_id":"{start_of_ids}'
 
 
 _recorder: _Recorder | None = None
@@ -159,8 +161,8 @@ def _record(kind: str, extra: str, seconds: float, failure: type[BaseException] 
             return
         outcome = '"success":true' if failure is None else _failed(failure)
         recorder.spool.append(
-            f'{{"event_id":"{recorder.id_start}{next(recorder.ids):012x}","event_time":{time.time_ns() // 1000},'
-            f'"kind":"{kind}",{recorder.common}{extra}"seconds":{seconds:.6f},{outcome}}}\n'.encode()
+            f'{{{recorder.common}{next(recorder.ids):012x}","event_time":{time_ns() // 1000},"kind":"{kind}",'
+            f'{extra}"seconds":{int(seconds * 1e6)}e-6,{outcome}}}\n'.encode()
         )
     except Exception as error:  # noqa: BLE001  the program that uses a model must never feel that it is counted
         _say(error)
@@ -187,7 +189,7 @@ def _extra(
             extra += f'"details":{json.dumps(details, default=str)},'
     except Exception as error:  # noqa: BLE001  see _record
         _say(error)
-        return f'"model_id":{quoted(str(model))},'
+        return f'"model_id":{quoted(model if isinstance(model, str) else type(model).__name__)},'
     return extra
 
 
@@ -216,13 +218,14 @@ def _recorded(function: Callable[..., Any], kind: str, extra: str) -> Callable[.
 
         async def streamed(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
             with Use(kind, extra):
-                async for item in function(*args, **kwargs):
-                    yield item
+                async with aclosing(function(*args, **kwargs)) as items:
+                    async for item in items:
+                        yield item
 
         return streamed
     if inspect.isgeneratorfunction(function):
 
-        def generated(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        def generated(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
             with Use(kind, extra):
                 return (yield from function(*args, **kwargs))
 

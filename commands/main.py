@@ -9,9 +9,13 @@ import click
 
 _COMMANDS = {
     "adopt": "Verify a folder that was copied in by hand, and take it over.",
+    "check": "Read what is stored, offline, and say what is wrong.",
     "ensure": "Make models available: complete, verified, ready to use.",
+    "health": "Say how healthy everything is, and what to do.",
+    "repair": "Mend a model by the least that mends it.",
     "settings": "Show every setting in force, its origin and its bounds.",
     "status": "Say how available models are, from the disk alone.",
+    "usage": "Ask the history of models in SQL, and tend it.",
 }
 _JSON = "json"
 

@@ -1,5 +1,6 @@
 """Options that several commands take; those that are settings have their bounds and their words from the definition."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +39,22 @@ def _range_of(setting: Definition) -> click.IntRange | click.FloatRange:
     if setting.kind == "float":
         return click.FloatRange(low, high)
     return click.IntRange(None if low is None else int(low), None if high is None else int(high))
+
+
+class _Duration(click.ParamType[float]):
+    """A length of time as people write it: `90`, `90s`, `30m`, `2h`; in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(value).strip())
+        if found is None or not float(found[1]):
+            self.fail(f"{value!r} is no length of time; expected one such as 90s, 30m or 2h", param, ctx)
+        return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+DURATION = _Duration()
 
 
 def pattern_options(command: F) -> F:

@@ -26,7 +26,7 @@ _Answer = tuple[ModelStatus, ModelNotFoundError | None]
 class StatusSummary(TypedDict):
     """The `summary` of `availability status --json`: how many there are of each word, and the disk they take.
 
-    The figures are those of all models, whichever page is shown; `age_seconds` says how long ago the disk was looked at.
+    The figures are those of all models, whichever page is shown; `age_seconds` is how long ago the disk was looked at.
     """
 
     models: int

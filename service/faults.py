@@ -169,6 +169,8 @@ class _FaultyHandler(HubHandler):
         for first in range(start, stop, step):
             piece = memoryview(body.read(first, min(stop, first + step), wire))
             self._wait_for_line(len(piece) / bytes_per_second)
+            if self._client_is_gone():
+                raise ConnectionAbortedError("The client ended the connection while the line was busy")
             while piece:  # not sendall: of a connection that ends meanwhile it would not say how much went out
                 piece = piece[self.hand_over(len(piece), partial(self.connection.send, piece)) :]
 
@@ -190,6 +192,13 @@ class _FaultyHandler(HubHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.rfile.close()  # the descriptor stays open for as long as a file on it does
         self.connection.close()
+
+    def _client_is_gone(self) -> bool:
+        """Say whether the client's end has arrived: one more piece would still be taken, and counted, for nobody."""
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
 
     def _unsent_bytes(self) -> int:
         return int.from_bytes(fcntl.ioctl(self.connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder)

@@ -17,7 +17,8 @@ from tasks.attempts import attempt
 @task(name="observe", cache_policy=NO_CACHE, persist_result=False)
 def observe_models(downloads: Sequence[Download]) -> list[EnsureOutcome | None]:
     """Look which models are ready: complete and proven, from the disk alone."""
-    return [_look(download) for download in downloads]
+    found = (road.find_ready(download) for download in downloads)
+    return [ready_outcome(download, ready) if ready else None for download, ready in zip(downloads, found, strict=True)]
 
 
 @task(name="plan", task_run_name="plan {download}", cache_policy=NO_CACHE, persist_result=False)
@@ -41,12 +42,3 @@ def fetch_model(download: Download, plan: Plan) -> Plan:
 def publish_model(download: Download, plan: Plan) -> Ready:
     """Give everything its final name, and let the revision point to it."""
     return road.publish(download, plan)
-
-
-def _look(download: Download) -> EnsureOutcome | None:
-    try:
-        ready = road.find_ready(download)
-    except OSError:
-        # The road meets it again, and there it is the failure of this model alone.
-        return None
-    return ready_outcome(download, ready) if ready else None

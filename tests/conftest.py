@@ -42,8 +42,8 @@ def own_environment(monkeypatch, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def prefect_server(empty_database):
-    """A real server, started once and only when a test asks for it; its API's address."""
+def harness(tmp_path_factory):
+    """A real server, started once and only when a test asks for it: its API's address, and a copy of its database."""
     from prefect.settings import (  # noqa: PLC0415  seconds, which most tests need not wait for
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
@@ -52,24 +52,25 @@ def prefect_server(empty_database):
     )
     from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415
 
+    copied = tmp_path_factory.mktemp("database") / "prefect.db"
     # Ending a heartbeat costs a second a run, and these runs need nobody to notice that they died.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), prefect_test_harness(_START_SECONDS):
-        database = PREFECT_SERVER_DATABASE_CONNECTION_URL.value().get_secret_value().partition(":///")[2]
-        with closing(sqlite3.connect(database)) as made, closing(sqlite3.connect(empty_database)) as copy:
+        database = PREFECT_SERVER_DATABASE_CONNECTION_URL.value().partition(":///")[2]
+        with closing(sqlite3.connect(database)) as made, closing(sqlite3.connect(copied)) as copy:
             made.backup(copy)
-        yield PREFECT_API_URL.value()
+        yield PREFECT_API_URL.value(), copied
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    """Where `prefect_server` leaves a copy of its database, all tables made and nothing in them."""
-    return tmp_path_factory.mktemp("database") / "prefect.db"
+def prefect_server(harness):
+    """The address of the API of the session's server."""
+    return harness[0]
 
 
 @pytest.fixture
-def prefect_home(prefect_server, empty_database, tmp_path):
-    """A folder for a server of one's own, with its tables made: that takes most of a start."""
+def prefect_home(harness, tmp_path):
+    """A folder for a server of one's own, with its tables made already: that takes most of a start."""
     home = tmp_path / "stack"
     (home / "prefect").mkdir(parents=True)
-    shutil.copy(empty_database, home / "prefect/prefect.db")
+    shutil.copy(harness[1], home / "prefect/prefect.db")
     return home

@@ -55,20 +55,29 @@ def rows(text):
 
 ROOMS = (
     "availability.errors",
+    "availability.findings",
+    "availability.health",
     "availability.inventory",
     "availability.look",
     "availability.outcome",
     "availability.plan",
+    "availability.repairs",
+    "availability.system_health",
+    "commands.check",
     "commands.common",
     "commands.ensure",
+    "commands.health",
+    "commands.repair",
     "commands.settings",
     "commands.status",
 )
+NOT_PRINTED = {"SystemRecord"}
+"""What only Python programs see; the command prints it as `HealthSummary`."""
 RECORDS = {
     name: kind
     for room in ROOMS
     for name, kind in vars(import_module(room)).items()
-    if typing.is_typeddict(kind) and kind.__module__ == room
+    if typing.is_typeddict(kind) and kind.__module__ == room and name not in NOT_PRINTED
 }
 WORDS = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 

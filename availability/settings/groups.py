@@ -19,6 +19,7 @@ from availability.settings.words import (
     Gigabytes,
     LowerCase,
     Percent,
+    Place,
     Seconds,
     SecretBlockName,
     Shown,
@@ -197,6 +198,14 @@ class FeatureSettings(_Group):
     usage_analytics: bool = Field(True, description="Recording of events for reports and clean-up advice.")
 
 
+class AnalyticsSettings(_Group):
+    """Where what happened is kept, so that it can be asked later."""
+
+    url: Annotated[Place | None, Shown(default="`history` in the state folder")] = Field(
+        None, description="The history of events; several machines may share one."
+    )
+
+
 class HubSettings(_Group):
     """Where models come from. The token is no setting: it is `HF_TOKEN` or a Prefect Secret block."""
 
@@ -235,6 +244,7 @@ class Settings(BaseSettings):
     health: HealthSettings = Field(default_factory=HealthSettings)
     features: FeatureSettings = Field(default_factory=FeatureSettings)
     hub: HubSettings = Field(default_factory=HubSettings)
+    analytics: AnalyticsSettings = Field(default_factory=AnalyticsSettings)
 
     @classmethod
     def settings_customise_sources(
@@ -247,6 +257,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take only what is handed in: `load_settings` runs the other sources itself, to know each origin."""
         return (init_settings,)
+
+    @property
+    def history_url(self) -> str:
+        """Where the history of events lies."""
+        return self.analytics.url or str(self.storage.cache_directory / "history")
 
     @property
     def catalog_was_chosen(self) -> bool:

@@ -99,6 +99,13 @@ def _web_address(text: str) -> str:
     return address
 
 
+def _place(text: str) -> str:
+    place = text.strip().rstrip("/")
+    if not place or "@" in urlsplit(place).netloc:
+        raise ValueError("a place is a folder or a URL such as s3://bucket/history, and holds no name or password")
+    return place
+
+
 def _star_or(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda word: word if word == "*" else check(word))
 
@@ -119,6 +126,7 @@ YamlFile = Annotated[PathSetting, Shown(expected="a YAML file")]
 WebAddress = Annotated[str, AfterValidator(_web_address), Shown(expected="an http(s) URL without credentials")]
 LowerCase = BeforeValidator(_lower)
 UpperCase = BeforeValidator(_upper)
+Place = Annotated[str, AfterValidator(_place), Shown(expected="a folder or any fsspec URL, without credentials")]
 
 Sources = Annotated[
     tuple[Annotated[str, _star_or(_address)], ...],

@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 import httpx2
-from huggingface_hub import RepoFile, constants
+from huggingface_hub import RepoFile, constants, get_token
+from huggingface_hub import __version__ as client_version
 from huggingface_hub.errors import OfflineModeIsEnabled
-from huggingface_hub.utils import build_hf_headers, get_session
+from huggingface_hub.utils import get_session
 
 from availability.errors import OfflineError, SourceUnavailableError, UnsafeModelError
 from availability.model import Commit, FileRecord, Listing, ModelId, is_commit
@@ -49,7 +50,7 @@ class HubSource:
         self.endpoint = endpoint.rstrip("/")
         self.name = urlsplit(self.endpoint).netloc.rpartition("@")[2]
         self._root = urlsplit(self.endpoint).path
-        self._headers = build_hf_headers(token=token, library_name="enhanced-model-availability")
+        self._headers = _headers(token)
         self._timeout_seconds = timeout_seconds
         self._max_files = max_files
         self._files = HttpFiles(self.name, self.endpoint, self._headers, timeout_seconds=timeout_seconds)
@@ -164,6 +165,17 @@ class HubSource:
 
     def _malformed(self, model: ModelId) -> SourceUnavailableError:
         return SourceUnavailableError(f"{self.name} answered for {model} with something that is not a listing")
+
+
+def _headers(token: str | None) -> dict[str, str]:
+    """Return what every request says of us.
+
+    Not the client's `build_hf_headers`: it asks its own default endpoint for a list of agents first, and a mirror is
+    often chosen because that cannot be reached, or must not be.
+    """
+    headers = {"user-agent": f"enhanced-model-availability; hf_hub/{client_version}"}
+    sent = get_token() if token is None and not constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else token
+    return {**headers, "authorization": f"Bearer {sent}"} if sent else headers
 
 
 def _is_well_typed(record: FileRecord) -> bool:

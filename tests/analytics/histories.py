@@ -12,6 +12,7 @@ from analytics.events import content_id
 from analytics.queries import run_query
 from analytics.schemas import read_lines
 from analytics.ship import send
+from analytics.sqlfiles import named_queries
 from analytics.storage import EventStore
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
@@ -98,8 +99,6 @@ def ask(connection: History, query: str, *columns: str, **parameters) -> list[tu
 
 
 def _takes(query: str) -> set[str]:
-    from analytics.sqlfiles import named_queries
-
     return {parameter.name for parameter in named_queries()[query].parameters}
 
 

@@ -2,8 +2,10 @@
 
 import io
 import json
+import tempfile
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from shutil import copytree
 
 import duckdb
@@ -140,7 +142,7 @@ def test_a_store_that_fails_while_tidying_says_so_and_stays_as_it_was(tmp_path):
         compact_days(store_at(tmp_path, faulty), NOW)
     assert faulty.operations[3] == "write"
     assert ids(History(store)) == expected(lines)
-    assert [file for file in tmp_path.rglob("*.tmp")] == []
+    assert list(tmp_path.rglob("*.tmp")) == []
 
 
 def test_what_dead_writers_left_behind_goes_after_a_day(tmp_path):
@@ -178,9 +180,9 @@ def test_writers_of_two_schemas_share_one_history(tmp_path):
 
 
 BROKEN = {
-    "empty": lambda good: b"",
+    "empty": lambda _: b"",
     "cut off": lambda good: good[:-20],
-    "another format": lambda good: b"a,b\n1,2\n" * 10,
+    "another format": lambda _: b"a,b\n1,2\n" * 10,
     "a flipped footer": lambda good: good[:-300] + bytes([255]) * 292 + good[-8:],
     "flipped values": lambda good: good[:10] + bytes([255]) * 300 + good[310:],
 }
@@ -251,11 +253,8 @@ def test_a_settled_history_is_read_without_telling_events_apart(tmp_path):
 class HistoryMachine(RuleBasedStateMachine):
     """Writers, resends, crashes, tidyings and readers in any order, against a plain set of ids."""
 
-    @initialize(folder=st.just(None))
-    def begin(self, folder):
-        import tempfile
-        from pathlib import Path
-
+    @initialize()
+    def begin(self):
         self.scratch = tempfile.TemporaryDirectory()
         self.folder, self.clock = Path(self.scratch.name), NOW
         self.kept: set[str] = set()

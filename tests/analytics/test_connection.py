@@ -4,13 +4,14 @@ from datetime import UTC, timedelta
 from shutil import copytree
 
 import duckdb
+import fsspec
 import polars as pl
 import pytest
 
 import analytics
 from analytics.connection import History
 from analytics.errors import QueryError, StoreUnreachableError
-from analytics.storage import HOT
+from analytics.storage import HOT, EventStore
 from tests.analytics.histories import NOW, FaultyFilesystem, history, line, put, store_at
 
 
@@ -101,7 +102,8 @@ def test_bad_sql_is_one_clear_error(connection):
             connection.table(statement)
 
 
-def test_an_event_in_a_folder_of_another_place_is_the_same_history(tmp_path, connection):
+@pytest.mark.usefixtures("connection")
+def test_an_event_in_a_folder_of_another_place_is_the_same_history(tmp_path):
     """The names of folders with quotes and spaces in them are names, not SQL."""
     copytree(tmp_path / "store", tmp_path / "it's a 'store'; drop")
     assert History(store_at(tmp_path / "it's a 'store'; drop")).table("select count(*) from events").rows == ((1,),)
@@ -116,10 +118,6 @@ def test_an_absent_place_is_an_empty_history_and_an_unreachable_one_an_error(tmp
 
 
 def test_a_remote_history_is_read_from_copies_that_are_fetched_once(tmp_path):
-    import fsspec
-
-    from analytics.storage import EventStore
-
     filesystem = fsspec.filesystem("memory")
     root = f"/{tmp_path.name}"
     store = EventStore(filesystem, root)

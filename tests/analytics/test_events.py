@@ -1,7 +1,10 @@
 """The laws of one event and of the door: what may enter, what may not and why, and that the page says the same."""
 
+import ast
 import json
-from datetime import datetime, timedelta
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import analytics
 from analytics.columns import columns
 from analytics.documents import PAGE, ROOT, events_page, main, stale
 from analytics.events import Event, event_id
@@ -127,18 +131,16 @@ def test_an_event_sent_twice_in_one_batch_enters_once():
 
 
 @no_deadline
-@given(st.datetimes(datetime(2000, 1, 2), datetime(2026, 3, 30)), st.integers(-12, 14))
+@given(st.datetimes(datetime.fromisoformat("2000-01-02"), datetime.fromisoformat("2026-03-30")), st.integers(-12, 14))
 def test_times_of_every_zone_are_kept_as_the_same_moment_in_utc(local, offset):
-    from datetime import timezone
-
     moment = local.replace(tzinfo=timezone(timedelta(hours=offset)))
     made = Event(kind="load", event_time=moment, model_id="org/a", success=True)
     as_number = line("load", "x", model_id="org/a", success=True).replace(
-        b'"x"', str((moment - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1)).encode()
+        b'"x"', str((moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)).encode()
     )
     frame = judge(read_lines([made.line(), as_number]), NOW).accepted
     assert frame["event_time"].to_list() == [moment, moment]
-    assert frame["date"].to_list() == [moment.astimezone(timezone.utc).date()] * 2
+    assert frame["date"].to_list() == [moment.astimezone(UTC).date()] * 2
 
 
 def test_a_resend_has_the_same_id_and_a_second_attempt_another():
@@ -171,8 +173,6 @@ def test_check_fails_until_the_page_is_made(tmp_path):
 
 
 def test_the_room_imports_nothing_of_ours():
-    import ast
-
     ours = {"availability", "benchmarks", "commands", "deployments", "flows", "service", "tasks", "tests"}
     for file in Path(ROOT, "analytics").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -182,13 +182,9 @@ def test_the_room_imports_nothing_of_ours():
 
 
 def test_the_face_is_lazy_and_no_name_on_it_is_a_module():
-    import subprocess
-    import sys
-
     code = "import analytics, sys; print(any(m in sys.modules for m in ('duckdb', 'polars', 'pandera', 'pydantic')))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "False\n"
-    import analytics
-
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
     modules = {file.stem for file in Path(ROOT, "analytics").glob("*.py")}
     assert not modules & set(analytics.__all__)
     assert all(getattr(analytics, name) for name in analytics.__all__)

@@ -10,7 +10,7 @@ import pytest
 from analytics.errors import QueryError, UnknownQueryError
 from analytics.queries import list_queries, run_query
 from analytics.sqlfiles import named_queries, views
-from tests.analytics.histories import NOW, ask, history, line
+from tests.analytics.histories import NOW, ask, history, line, put, store_at
 
 MIB = 1024**2
 
@@ -19,11 +19,11 @@ def ago(days=0.0, hours=0.0, minutes=0.0):
     return NOW - timedelta(days=days, hours=hours, minutes=minutes)
 
 
-def load(at, seconds=1.0, model="org/a", success=True, **fields):
+def load(at, seconds=1.0, model="org/a", *, success=True, **fields):
     return line("load", at, model_id=model, seconds=seconds, success=success, **fields)
 
 
-def download(at, source="hub", success=True, needed=10 * MIB, fetched=10 * MIB, seconds=10, attempts=1, **fields):
+def download(at, *, source="hub", success=True, needed=10 * MIB, fetched=10 * MIB, seconds=10, attempts=1, **fields):
     return line("download", at, model_id="org/a", source=source, success=success, bytes_needed=needed,
                 bytes_fetched=fetched, seconds=seconds, attempts=attempts, **fields)  # fmt: skip
 
@@ -57,7 +57,7 @@ def test_queries_are_listed_as_data():
 
 
 def test_model_usage(tmp_path):
-    """org/a: 4 loads in 10 days known, one failed, successful ones 1, 2, 3 s; org/b: requests only; org/c: never used."""
+    """org/a: 4 loads in 10 days known, one failed, the others 1, 2, 3 s; org/b: requests only; org/c: never used."""
     connection = history(
         tmp_path,
         load(ago(days=10), 1, user_hash="u1"),
@@ -262,7 +262,7 @@ def test_corruption_and_repairs(tmp_path):
 
 
 def test_fallbacks(tmp_path):
-    """Of three substitutions one worked, one failed, one is open; a resent decision is one; an outcome alone is none."""
+    """Of three substitutions one worked, one failed, one is open; one told twice is one; an outcome alone is none."""
 
     def decided(number, action="alternative_model", **fields):
         return line("fallback", ago(days=2), model_id="org/a", decision_id=number, action=action, **fields)
@@ -329,7 +329,7 @@ def test_cleanup_candidates(tmp_path):
 
 
 def test_preload_candidates(tmp_path):
-    """In 14 days: org/a 7 uses and gone, org/b 6, org/c 14 but there, org/d unknown to the store and known for 2 days."""
+    """In 14 days: org/a 7 uses and gone, org/b 6, org/c 14 but there, org/d never stored, known for 2 days."""
     connection = history(
         tmp_path,
         status(ago(days=40), word="available"),
@@ -401,8 +401,6 @@ def test_cleanups(tmp_path):
 
 
 def test_rejections_and_kinds(tmp_path):
-    from tests.analytics.histories import put, store_at
-
     store = store_at(tmp_path)
     put(store, load(ago(days=1)), load(ago(days=2), model="org/b"), load(ago(days=1), -1), b"{broken\n")
     connection = history(tmp_path)

@@ -36,6 +36,7 @@ def refusal(overrides=None, **env):
         ({}, constants.HF_HUB_CACHE),
         ({"HF_HUB_CACHE": "/a/cache", "ENHANCED_MODEL_STORAGE_MODELS_DIRECTORY": "/b"}, "/b"),
     ],
+    ids=["the cache", "the home", "an empty variable", "nothing", "our own setting"],
 )
 def test_the_store_is_the_clients_cache_unless_named(env, store):
     storage = load(**env).storage

@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from analytics.privacy import hash_user
+from analytics.schemas import judge, read_lines
 from availability import usage
 from availability.settings import load_settings
 from availability.spool import Spool, read_salt, spooled_bytes
@@ -48,10 +50,6 @@ def test_two_lines_record_a_load(spool):
 
 
 def test_what_is_recorded_passes_the_door(spool):
-    from datetime import UTC, datetime
-
-    from analytics.schemas import judge, read_lines
-
     with usage.load('org/ä"\\\n', user="ann", details={"a": [1]}):
         pass
     with pytest.raises(KeyError), usage.inference("org/a"):
@@ -154,8 +152,16 @@ def test_switched_off_nothing_is_written(spool, monkeypatch):
     assert not spool.exists()
 
 
-@pytest.mark.parametrize("given", ["nothing", None, 5, object()], ids=["text", "none", "number", "object"])
-def test_nothing_that_a_program_passes_disturbs_it(spool, given):
+class Hostile:
+    def __str__(self):
+        raise RuntimeError("not a text")
+
+    __repr__ = __index__ = __int__ = __bool__ = __str__
+
+
+@pytest.mark.parametrize("given", ["x", None, 5, Hostile()], ids=["text", "none", "number", "hostile"])
+@pytest.mark.usefixtures("spool")
+def test_nothing_that_a_program_passes_disturbs_it(given):
     with usage.load(given, size_bytes=given, user=given, details={"a": given}):
         pass
 
@@ -232,8 +238,9 @@ def test_it_lives_beside_a_user_s_own_packages_of_the_same_names(tmp_path):
     )
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}",
                    "ENHANCED_MODEL_STORAGE_CACHE_DIRECTORY": str(tmp_path / "state")}  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout == "the user the user\n", done.stderr
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "the user the user\n"
     assert len(recorded(tmp_path / "state/spool")) == 1
 
 

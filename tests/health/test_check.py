@@ -238,10 +238,14 @@ class Sand:
         return self.now
 
 
+IN_THE_MIDDLE = 3.0
+"""Of the weights: after the small file before them and the first of their segments."""
+
+
 def test_a_time_box_ends_a_check_and_the_next_one_goes_on_there(shelf):
     began = shelf.check().oldest_check
     shelf.flip(6 * MIB + 1)
-    first = shelf.check(pace=Pace(until=4.0, clock=Sand()))
+    first = shelf.check(pace=Pace(until=IN_THE_MIDDLE, clock=Sand()))
     assert not first.is_complete
     assert 0 < first.coverage < 1
     assert first.is_intact
@@ -256,15 +260,16 @@ def test_a_time_box_ends_a_check_and_the_next_one_goes_on_there(shelf):
 
 
 def test_where_a_check_stopped_counts_only_for_the_file_it_stopped_in(shelf):
-    shelf.check(pace=Pace(until=4.0, clock=Sand()))
+    shelf.check(pace=Pace(until=IN_THE_MIDDLE, clock=Sand()))
     os.utime(shelf.blob())
     outcome = shelf.check(pace=Pace(until=1000.0, clock=Sand()))
     assert outcome.bytes_read == outcome.bytes_total
 
 
 def test_a_check_without_a_time_box_begins_at_the_first_byte(shelf):
-    shelf.check(pace=Pace(until=4.0, clock=Sand()))
-    assert shelf.check().bytes_read == shelf.check().bytes_total
+    shelf.check(pace=Pace(until=IN_THE_MIDDLE, clock=Sand()))
+    outcome = shelf.check()
+    assert outcome.bytes_read == outcome.bytes_total
 
 
 def test_a_stop_ends_a_check_before_it_reads(shelf):
@@ -310,14 +315,14 @@ def test_everything_in_the_store_or_what_of_the_catalog_is_there(shelf, tmp_path
 
 def test_content_with_two_names_is_read_once_and_found_under_both(tmp_path):
     content = random_bytes(3 * MIB)
-    write_model(tmp_path / "published", "org/twins", {"a.bin": content, "b/c.bin": content})
+    write_model(tmp_path / "published", "org/twins", {"a.safetensors": content, "b/c.safetensors": content})
     with FaultyHub(tmp_path / "published") as hub:
         shelf = Shelf(hub, tmp_path, parse_model_id("org/twins"))
         shelf.ensure()
         assert shelf.check().bytes_read == 3 * MIB
-        shelf.flip(5, "a.bin")
+        shelf.flip(5, "a.safetensors")
         outcome = shelf.check()
-        assert kinds(outcome) == {"a.bin": "flipped_range", "b/c.bin": "flipped_range"}
+        assert kinds(outcome) == {"a.safetensors": "flipped_range", "b/c.safetensors": "flipped_range"}
         assert outcome.coverage == 1.0
         assert shelf.repair().bytes_fetched == MIB
         assert shelf.check().is_intact

@@ -19,7 +19,7 @@ from tests.builders import CONFIG, MIB, WEIGHTS
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
-_KILLS = 25
+_KILLS = 15
 _WITHIN_SECONDS = 0.5
 
 

@@ -4,6 +4,7 @@ They are forked from one that has imported everything, so that fifty of them cos
 theirs alone, and SIGKILL ends them as it would any program.
 """
 
+import encodings.idna  # noqa: F401  loaded late by sockets, when a demoted process may not read it any more
 import json
 import multiprocessing
 import os
@@ -15,10 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-# They find these modules loaded.
 import availability.sources.hub
-import availability.transfer.engine  # noqa: F401
-from availability import ensure_models, open_workspace
+import availability.transfer.engine  # noqa: F401  loaded late by the road; here they are there before the fork
+from availability import EnhancedModelAvailabilityError, ensure_models, open_workspace
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
@@ -39,7 +39,7 @@ class Traveller:
         model: str,
         answer: Path,
         *,
-        include: tuple[str, ...] = (),
+        token: str | None = None,
         prepare: Preparation | None = None,
     ) -> None:
         """Set out at once.
@@ -48,13 +48,13 @@ class Traveller:
             settings: by dotted name.
             model: which.
             answer: where its outcome goes as JSON, if it comes to its end.
-            include: patterns of files.
+            token: for the hub.
             prepare: called in the process before anything else; see the functions of this module.
         """
         self._answer = answer
         answer.unlink(missing_ok=True)
         arguments = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
-        self._process = _CONTEXT.Process(target=_travel, args=(arguments, model, answer, include, prepare))
+        self._process = _CONTEXT.Process(target=_travel, args=(arguments, model, answer, token, prepare))
         self._process.start()
 
     @property
@@ -91,14 +91,18 @@ class Traveller:
 
 
 def _travel(
-    settings: dict[str, object], model: str, answer: Path, include: tuple[str, ...], prepare: Preparation | None
+    settings: dict[str, object], model: str, answer: Path, token: str | None, prepare: Preparation | None
 ) -> None:
     # What is written here is the harness's, so it is opened before the process is limited or watched.
     with answer.open("w") as file:
         if prepare is not None:
             prepare()
-        outcome = ensure_models([model], include=include, workspace=open_workspace(settings))[0]
-        file.write(json.dumps(outcome.as_dict()))
+        try:
+            told = ensure_models([model], workspace=open_workspace(settings, token=token))[0].as_dict()
+        except EnhancedModelAvailabilityError as error:
+            file.write(json.dumps({"success": False, "error": error.as_dict()}))
+        else:
+            file.write(json.dumps(told))
 
 
 def killed_at_change(number: int) -> Preparation:
@@ -135,6 +139,7 @@ def as_user(user_id: int) -> Preparation:
 
 
 def _become(user_id: int) -> None:
+    os.chdir("/")  # the folder it was started in may be closed to him
     os.setgroups([])
     os.setgid(user_id)
     os.setuid(user_id)

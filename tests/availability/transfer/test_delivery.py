@@ -335,6 +335,30 @@ def test_any_flipped_bytes_are_healed_by_a_second_delivery_in_any_order_with_any
     run.staging.path(FILE).unlink()
 
 
+def test_two_flipped_bytes_cost_no_more_than_the_file_up_to_the_second(run):
+    delivered_wrong(run, flipped(flipped(CONTENT, 3 * MIB), 10 * MIB))
+    second = run()
+    assert second.finish()
+    assert second.brought <= 11 * MIB + 300 * KIB
+    second.end()
+
+
+def test_where_everything_differs_the_file_is_not_read_again_for_each_difference(run):
+    delivered_wrong(run, random_bytes(FILE.size, 5))
+    second = run()
+    get, reads = second.delivery.get, []
+
+    def count(offset, size):
+        reads.append(size)
+        return get(offset, size)
+
+    second.delivery.get = count
+    assert second.finish()
+    # Once to compare; then after 1, 2, 4, ... differences, and at the end.
+    assert sum(reads) <= 10 * FILE.size
+    second.end()
+
+
 def test_two_equal_deliveries_that_are_wrong_are_reported_and_never_proven(run):
     wrong = flipped(CONTENT, 20 * MIB)
     delivered_wrong(run, wrong)
