@@ -209,6 +209,8 @@ def _row(fields: Any) -> dict[str, Any]:
 def _value(column: Column, value: Any) -> Any:
     if column.kind is datetime:
         return _time(value)
+    if isinstance(value, str):
+        value.encode()  # half a character is JSON, and no text
     if column.kind is dict:
         return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     if column.kind is float and isinstance(value, int) and not isinstance(value, bool):

@@ -89,10 +89,15 @@ def check_models(
     """
     pace = pace or Pace()
     outcomes: dict[ModelId, CheckOutcome] = {}
-    for model in sorted(models, key=lambda model: _oldest(workspace, model)):
+    for model in oldest_first(workspace, models):
         outcomes[model] = check_model(workspace, model, order, pace)
         on_outcome(outcomes[model])
     return [outcomes[model] for model in models]
+
+
+def oldest_first(workspace: Workspace, models: Iterable[ModelId]) -> list[ModelId]:
+    """Order models for a time box: the one whose oldest check is the oldest comes first."""
+    return sorted(models, key=lambda model: _oldest(workspace, model))
 
 
 def check_model(workspace: Workspace, model: ModelId, order: Order, pace: Pace | None = None) -> CheckOutcome:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
 
-from availability.durable import write_atomically
+from availability.durable import replace_content
 from availability.errors import EnhancedModelAvailabilityError, ErrorRecord
 from availability.findings import Finding, FindingKind, FindingRecord, Severity
 from availability.model import FileRecord, ModelId
@@ -179,7 +179,7 @@ class Checks:
             "under_way": {path: asdict(under_way) for path, under_way in remembered.under_way.items()},
             "proofs": {path: asdict(proof) for path, proof in remembered.proofs.items()},
         }
-        write_atomically(self._path(model), json.dumps(content, separators=(",", ":")).encode())
+        replace_content(self._path(model), json.dumps(content, separators=(",", ":")).encode())
 
     def _path(self, model: ModelId) -> Path:
         return self._root / f"{model.key}.json"

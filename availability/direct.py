@@ -10,6 +10,8 @@ import mmap
 import os
 from errno import EINVAL
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from availability.record import Signature
 
@@ -60,6 +62,14 @@ class Content:
     def close(self) -> None:
         """Let the file go."""
         os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _read_some(self, view: memoryview, offset: int) -> int:
         try:

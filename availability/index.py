@@ -15,7 +15,7 @@ from typing import Any
 
 from availability.durable import write_atomically
 
-_FORMAT = 1
+_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class Memo:
         shelves = map(Shelf, texts["names"], texts["heads"], texts["shared"], texts["rest"], numbers["own_bytes"])
         seen = map(Probes, texts["files"], texts["others"], slices, file_counts, folder_counts)
         self._rows = dict(zip(texts["names"], zip(shelves, seen, strict=True), strict=True))
-        self._records_modified, self.looked_for_new_at = numbers["times"][0], numbers["times"][1] / 1e9
+        (self._records_modified,) = numbers["records_modified"]
         self.changes = 0
 
     def take(self) -> Columns:
@@ -84,7 +84,7 @@ class Memo:
                 "file_counts": [probes.file_count for probes in seen],
                 "folder_counts": [probes.folder_count for probes in seen],
                 "values": [value for probes in seen for value in probes.numbers],
-                "times": [self._records_modified, int(self.looked_for_new_at * 1e9)],
+                "records_modified": [self._records_modified],
             },
         )
 

@@ -6,6 +6,7 @@ download is at is looked at each time, so that progress never stands still. What
 `availability.inventory` alone.
 """
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -218,7 +219,7 @@ class Overviews:
 
     def _look(self, catalog: Catalog, *, look_for_new: bool) -> _Answer:
         self._load()
-        at = self._now()
+        at, looked_for_new_at = self._now(), self._memo.looked_for_new_at
         self._activity.refresh()
         models: dict[str, _Kept | ModelStatus] = {}
         folders: set[str] = set()
@@ -236,7 +237,7 @@ class Overviews:
         self._add_absent(models, folders, catalog)
         for key in self._activity.active():
             models[key] = model_status(self._workspace, model_of(key), catalog)
-        self._save()
+        self._save(looked_for_new_at)
         answer = _Answer(catalog, at, self._now(), models, own_bytes + sum(shared.values()))
         answer.arrange()
         return answer
@@ -274,13 +275,21 @@ class Overviews:
         if kept is not None:
             self._memo.give(kept)
             self._activity.give(kept)
+            # The file's own time says when new revisions were looked for: telling it costs no writing of the file.
+            with suppress(OSError):
+                self._memo.looked_for_new_at = self._path.stat().st_mtime
 
-    def _save(self) -> None:
+    def _save(self, before: float) -> None:
         worth = self._memo.size // _WORTH_SAVING
+        is_new = self._memo.changes + self._activity.changes > worth
         # Where nothing was ever recorded there is nothing worth remembering, and no folder of ours to write in.
-        if self._memo.changes + self._activity.changes <= worth or not self._workspace.records.root.is_dir():
+        if not self._workspace.records.root.is_dir():
             return
-        shelves, downloads = self._memo.take(), self._activity.take()
-        kept = Columns({**shelves.texts, **downloads.texts}, {**shelves.numbers, **downloads.numbers})
         with suppress(OSError):  # a state that may only be read is looked through again the next time
-            write_columns(self._path, kept)
+            if is_new:
+                shelves, downloads = self._memo.take(), self._activity.take()
+                kept = Columns({**shelves.texts, **downloads.texts}, {**shelves.numbers, **downloads.numbers})
+                write_columns(self._path, kept)
+            at = self._memo.looked_for_new_at
+            if is_new or at != before:
+                os.utime(self._path, (at, at))

@@ -15,6 +15,7 @@ from typing import Any
 from blake3 import blake3
 
 from availability.digests import CHUNK_BYTES
+from availability.durable import replace_content
 from availability.findings import Finding
 from availability.model import ModelId
 
@@ -94,13 +95,9 @@ class Quarantine:
             return earlier
         moment = datetime.fromtimestamp(now, UTC)
         path = self._folder / f"{moment:%Y%m%dT%H%M%S.%fZ}-{told['evidence'][:_NAME_DIGITS]}.json"
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # The JSON last, so that there is none without its bytes; a power cut may take both, and the repair waits for
-        # neither.
-        path.with_suffix(".bin").write_bytes(content)
-        unfinished = path.with_suffix(".tmp")
-        unfinished.write_text(json.dumps({"at": moment.isoformat(), **told}, indent=1))
-        unfinished.replace(path)
+        # The JSON last, so that there is none without its bytes; a repair waits for the disk to keep neither.
+        replace_content(path.with_suffix(".bin"), content)
+        replace_content(path, json.dumps({"at": moment.isoformat(), **told}, indent=1).encode())
         self._drop_oldest()
         return path
 

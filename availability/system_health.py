@@ -25,7 +25,7 @@ class StorageRecord(TypedDict):
 
     store: str
     used_percent: float
-    level: Level
+    level: str
     disk_total_bytes: int
     disk_free_bytes: int
     models_bytes: int

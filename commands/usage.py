@@ -5,7 +5,8 @@ The commands are those of `python -m analytics`; here they only learn their plac
 
 import click
 
-from analytics.__main__ import Place, main
+from analytics.__main__ import main
+from analytics.place import Place
 from availability.spool import read_salt
 from commands.common import session
 

@@ -16,7 +16,7 @@ from availability.catalog import Catalog, Priority
 from availability.download import Download
 from availability.ensure import Request, check_feature, failed_outcome, plan_one, ready_outcome, requests_for
 from availability.errors import EnhancedModelAvailabilityError
-from availability.outcome import EnsureOutcome, summarise
+from availability.outcome import Ensured, EnsureOutcome, summarise
 from availability.plan import Plan
 from availability.road import Ready
 from availability.settings import bounds_of
@@ -24,6 +24,7 @@ from availability.workspace import Workspace
 from tasks.artifacts import publish_outcomes, publish_plans
 from tasks.attempts import with_retries
 from tasks.download import fetch_model, observe_models, plan_model, publish_model
+from tasks.events import tell_available
 from tasks.integrity import check_integrity
 from tasks.progress import progress_artifact
 from tasks.repair import repair_model
@@ -96,15 +97,22 @@ def ensure_model(download: Download, catalog: Catalog) -> EnsureOutcome:
     try:
         check_feature(download)
         with progress_artifact(download), download.held():
-            # Another process may have brought it while we waited for it.
-            ready = road.find_ready(download) or travel(download)
-        return ready_outcome(download, ready)
+            # Another process may have brought it while we waited for it, and told so.
+            ready = road.find_ready(download)
+            return ready_outcome(download, ready) if ready else bring(download)
     except EnhancedModelAvailabilityError as error:
         return failed_outcome(download, catalog, error)
     except Exception as error:  # noqa: BLE001  nobody foresaw it; it must not stop the other models
         get_run_logger().exception("%s failed for a reason that nobody foresaw", download)
         unforeseen = EnhancedModelAvailabilityError(f"{download}: {type(error).__name__}: {error}")
         return failed_outcome(download, catalog, unforeseen)
+
+
+def bring(download: Download) -> Ensured:
+    """Take the road to its end, and tell that the model has become available."""
+    outcome = ready_outcome(download, travel(download))
+    tell_available(download.model, outcome)
+    return outcome
 
 
 def travel(download: Download) -> Ready:

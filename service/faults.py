@@ -7,10 +7,8 @@ files are answered by a redirect to signed URLs of another server.
 It is no part of what runs in production, and it breaks only what its rules name: the rest is `service.hub`.
 """
 
-import contextlib
 import fcntl
 import math
-import os
 import re
 import socket
 import struct
@@ -18,13 +16,14 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from service.fault_bodies import Body, open_body
 from service.fault_rules import Fault, FaultList, Kind, spoil
 from service.hub import HubHandler, HubServer
 from service.protocol import FILE_ROUTE, Answer, FilePart, Request, with_range
@@ -42,36 +41,6 @@ _SEND_BUFFER_BYTES = 128 * 1024  # what is sent and not yet received must be lit
 _DRAIN_SECONDS = 5.0
 _CATCH_UP_SECONDS = 0.1
 _RESOLVE_CACHE_ROUTE = re.compile(r"/api/resolve-cache/models/(.+)/([0-9a-f]{40})/(.+)")
-
-
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """The bytes of one answer: so many, from an offset of the file they are of."""
-
-    length: int
-    offset: int
-    fetch: Callable[[int, int], bytes]
-
-    def read(self, start: int, stop: int, wire: Iterable[Fault]) -> bytearray:
-        """Return bytes by their place in the answer, flipped by their place in the file."""
-        piece = bytearray(self.fetch(start, stop))
-        if len(piece) < stop - start:
-            raise ConnectionAbortedError("The file became shorter; only a cut can say so now")
-        for fault in wire:
-            for index in (place - self.offset - start for place in fault.offsets if fault.kind == "flip"):
-                if 0 <= index < len(piece):
-                    piece[index] ^= fault.mask
-        return piece
-
-
-@contextlib.contextmanager
-def _open(content: bytes | FilePart) -> Iterator[_Body]:
-    if isinstance(content, bytes):
-        yield _Body(len(content), 0, lambda start, stop: content[start:stop])
-        return
-    with Path(content.path).open("rb", buffering=0) as file:
-        first, descriptor = content.start, file.fileno()
-        yield _Body(content.length, first, lambda start, stop: os.pread(descriptor, stop - start, first + start))
 
 
 def _without_range(request: Request) -> Request:
@@ -133,7 +102,7 @@ class _FaultyHandler(HubHandler):
             super().send(request, reply)
             return
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        with _open(reply.body) as body:
+        with open_body(reply.body) as body:
             self.connection.sendall(self.head(reply))
             self._send_under(wire, body)
 
@@ -149,7 +118,7 @@ class _FaultyHandler(HubHandler):
         flips = self.server.hub.faults.take_flips(self._exchange.record.route, start, start + length)
         return [*(fault for fault in self._due if fault.kind in _ON_THE_WIRE), *flips]
 
-    def _send_under(self, wire: list[Fault], body: _Body) -> None:
+    def _send_under(self, wire: list[Fault], body: Body) -> None:
         self._line_free_at = max(self._line_free_at, time.monotonic())
         marks = sorted({0, body.length, *(fault.after for fault in wire if fault.after < body.length)})
         for start, stop in zip(marks, [*marks[1:], body.length], strict=True):
@@ -162,7 +131,7 @@ class _FaultyHandler(HubHandler):
                 return
             self._send_stretch(wire, body, start, stop)
 
-    def _send_stretch(self, wire: list[Fault], body: _Body, start: int, stop: int) -> None:
+    def _send_stretch(self, wire: list[Fault], body: Body, start: int, stop: int) -> None:
         slow = [fault.bytes_per_second for fault in wire if fault.kind in _SLOW and fault.after <= start]
         bytes_per_second = min(slow, default=math.inf)
         step = int(max(1, min(_PIECE_BYTES, bytes_per_second / _PIECES_PER_SECOND)))

@@ -36,6 +36,9 @@ class Api:
     def send(self, path: str, **body: Any) -> httpx.Response:
         return self._ask("POST", path, json=body)
 
+    def delete(self, path: str) -> None:
+        self._ask("DELETE", path).raise_for_status()
+
     def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         def answer() -> httpx.Response | None:
             # SQLite lets one write at a time; the server says 503 then, and its own clients ask again as well.

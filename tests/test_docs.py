@@ -88,6 +88,8 @@ def in_words(kind):
         return WORDS[kind]
     if isinstance(kind, types.UnionType):
         return " or ".join(map(in_words, typing.get_args(kind)))
+    if typing.get_origin(kind) is typing.Literal:
+        return "string"
     inside = [in_words(part) for part in typing.get_args(kind)]
     if typing.get_origin(kind) is list:
         return f"list of {inside[0]}"

@@ -85,6 +85,15 @@ def test_a_folder_is_adopted_and_only_what_is_wrong_with_it_is_fetched(example, 
     assert example("adopt_folder.py").returncode == 1
 
 
+def test_a_health_checker_of_ones_own_takes_part(example):
+    done = example("custom_health_checker.py", MODEL)
+    assert done.returncode == 0, done.stderr
+    names = [line.partition(":")[0] for line in done.stdout.splitlines()]
+    assert names[:5] == ["integrity", "format", "storage", "performance", "licence"]
+    assert "licence: not known" in done.stdout
+    assert f"{MODEL} is healthy." in done.stdout
+
+
 @pytest.mark.prefect
 @pytest.mark.slow
 def test_a_flow_of_ones_own_ensures_a_model(example, tmp_path):

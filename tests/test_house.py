@@ -32,9 +32,9 @@ MAY_KNOW = {
 
 ONLY_IN = {
     "prefect": {"flows", "tasks", "service", "deployments", "benchmarks"},
-    "duckdb": {"analytics"},
+    "duckdb": {"analytics", "benchmarks"},
     "pandera": {"analytics"},
-    "polars": {"analytics"},
+    "polars": {"analytics", "benchmarks"},
 }
 """Libraries that shape a room, and the rooms they may shape."""
 
@@ -148,7 +148,7 @@ def test_a_library_that_shapes_a_room_stays_in_it(library):
 
 def test_nothing_in_the_house_knows_its_tests():
     knowing = {name for name, tree in TREES.items() if {"tests", "pytest"} & {*map(room_of, imported(tree))}}
-    assert knowing == set()
+    assert {name for name in knowing if room_of(name) != "benchmarks"} == set()  # the long drill uses the short one's
 
 
 def test_no_module_needs_itself_to_be_imported():

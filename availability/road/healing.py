@@ -65,12 +65,9 @@ def heal(download: Download, listing: Listing, wound: Wound) -> None:
 
 def still_wrong(place: Path, ledger: Ledger, ranges: Ranges, *, from_memory: bool = False) -> list[tuple[int, int]]:
     """Return which chunks of ranges the disk gives back wrong."""
-    content = Content(place, from_memory=from_memory)
-    try:
+    with Content(place, from_memory=from_memory) as content:
         view = aligned_buffer(CHUNK_BYTES)
         return [chunk for chunk in _chunks(ranges, ledger.size) if not _is_right(content, view, ledger, chunk)]
-    finally:
-        content.close()
 
 
 def _mend(download: Download, listing: Listing, wound: Wound) -> None:

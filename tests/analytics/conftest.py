@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 import s3fs
 
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS, _STARTS = 60, 3
+_PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
+          "s3.port", "s3.port.grpc")  # fmt: skip
 KEY, SECRET = "key-of-the-test", "secret-of-the-test"
 
 
 def _free_ports(count):
-    """Return ports that nobody has now; each is also free 10,000 above, where the server's second one would be."""
+    """Return ports that nobody has now."""
     with ExitStack() as stack:
         ports = []
         for _ in range(count):
@@ -31,26 +33,39 @@ def _free_ports(count):
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory):
     """Return the options with which s3fs reaches a server that asks for a key."""
-    folder = tmp_path_factory.mktemp("s3")
+    for attempt in range(1, _STARTS + 1):
+        folder = tmp_path_factory.mktemp("s3")
+        process, options = _start(folder)
+        try:
+            _wait_for(options, process, folder / "log")
+        except RuntimeError:  # somebody else took one of its ports between our looking and its asking
+            _end(process)
+            if attempt == _STARTS:
+                raise
+        else:
+            break
+    yield options
+    _end(process)
+
+
+def _start(folder):
     identity = {"name": "test", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"]}
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
-             "s3.port", "s3.port.grpc")  # fmt: skip
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
     weed = str(Path(sys.executable).with_name("weed"))
-    command = [weed, "server", "-ip=127.0.0.1", f"-dir={folder}", "-filer", "-s3",
-               "-volume.max=50", "-master.volumeSizeLimitMB=64", f"-s3.config={folder / 's3.json'}",
+    command = [weed, "server", "-ip=127.0.0.1", f"-dir={folder}", "-filer", "-s3", "-volume.max=50",
+               "-master.volumeSizeLimitMB=64", "-s3.port.iceberg=0", "-s3.port.lance=0",
+               f"-s3.config={folder / 's3.json'}",
                *(f"-{name}={port}" for name, port in ports.items())]  # fmt: skip
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-    try:
-        endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-        options = {"key": KEY, "secret": SECRET, "endpoint_url": endpoint, "skip_instance_cache": True}
-        _wait_for(options, process, folder / "log")
-        yield options
-    finally:
-        process.kill()
-        process.wait()
+    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+    return process, {"key": KEY, "secret": SECRET, "endpoint_url": endpoint, "skip_instance_cache": True}
+
+
+def _end(process):
+    process.kill()
+    process.wait()
 
 
 def _wait_for(options, process, log):

@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from analytics.__main__ import Place, main
+from analytics.__main__ import main
 from analytics.connection import History
 from analytics.errors import MappingError
 from analytics.imports import import_log
+from analytics.place import Place
 from analytics.privacy import hash_user
 from availability.spool import Spool
 from tests.analytics.histories import NOW, history, line, store_at

@@ -18,11 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from analytics.compact import compact_days
 from analytics.connection import History
 from analytics.errors import StoreUnreachableError
-from analytics.listing import look
+from analytics.listing import current, generations, look
 from analytics.privacy import retain
 from analytics.schemas import judge, read_lines
 from analytics.ship import write
-from analytics.storage import COLD, HOT
+from analytics.storage import COLD, HOT, Stored
 from tests.analytics.histories import NOW, CrashError, FaultyFilesystem, history, ids, line, put, store_at
 
 HOUR, NONE = timedelta(hours=1), timedelta(0)
@@ -132,6 +132,49 @@ def test_two_that_tidy_at_once_lose_nothing_however_slow_one_of_them_is(tmp_path
     compact_days(store, NOW + 9 * HOUR, NONE)
     assert ids(History(store)) == expected([*lines, *late])
     assert (len(store.find(HOT)), len(store.find(COLD))) == (0, 1)
+
+
+def cold(*names):
+    return [Stored(f"{COLD}/date=2026-03-31/{name}.parquet", 100) for name in names]
+
+
+GENERATIONS = {
+    "one alone": (["000001-1774958400-aaaaaaaa"], "a"),
+    "the next replaces it": (["000001-1774958400-aaaaaaaa", "000002-1774958400-bbbbbbbb-aaaaaaaa"], "b"),
+    "two of one generation both count": (["000001-1774958400-aaaaaaaa", "000001-1774958400-bbbbbbbb"], "ab"),
+    "what the next did not see still counts": (
+        ["000001-1774958400-aaaaaaaa", "000001-1774958400-bbbbbbbb", "000002-1774958400-cccccccc-bbbbbbbb"],
+        "ac",
+    ),
+    "one that replaces two": (
+        ["000001-1774958400-aaaaaaaa", "000001-1774958400-bbbbbbbb", "000002-1774958400-cccccccc-aaaaaaaa.bbbbbbbb"],
+        "c",
+    ),
+    "what is replaced may be gone": (["000002-1774958400-bbbbbbbb-aaaaaaaa"], "b"),
+    "a foreign name counts and replaces nothing": (["000001-1774958400-aaaaaaaa", "zzzz"], "za"),
+}
+
+
+@pytest.mark.parametrize("name", GENERATIONS)
+def test_names_alone_tell_which_cold_files_count(name):
+    names, expected_ids = GENERATIONS[name]
+    found = current(generations(cold(*names), NOW.date()))
+    assert "".join(generation.id[0] for generation in found) == expected_ids
+
+
+def test_a_batch_stays_when_the_store_has_lost_the_file_that_held_its_events(tmp_path):
+    store, lines = store_at(tmp_path), loads(2)
+    put(store, lines[0])
+    compact_days(store, NOW, NONE)
+    put(store, lines[1])
+
+    class Losing(FaultyFilesystem):
+        def mv(self, _, path2, **kwargs):
+            if "cold" not in str(path2):
+                super().mv(_, path2, **kwargs)
+
+    assert len(compact_days(store_at(tmp_path, Losing()), NOW, NONE).days) == 1, "it was told that all is well"
+    assert ids(History(store)) == expected(lines)
 
 
 def test_a_store_that_fails_while_tidying_says_so_and_stays_as_it_was(tmp_path):
@@ -324,7 +367,7 @@ class HistoryMachine(RuleBasedStateMachine):
 
 
 TestHistoryMachine = HistoryMachine.TestCase
-TestHistoryMachine.settings = settings(deadline=None, max_examples=8, stateful_step_count=10)
+TestHistoryMachine.settings = settings(deadline=None, max_examples=6, stateful_step_count=10)
 TestHistoryMachine = pytest.mark.slow(TestHistoryMachine)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -111,6 +111,26 @@ def test_an_empty_line_is_no_event_and_no_fault(text):
 def test_what_is_no_object_is_refused(text):
     [refused] = judge(read_lines([text]), NOW).rejected
     assert refused.reason.startswith("no event")
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["\ud800", "\x00", "load"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+_names = st.sampled_from([column.name for column in columns()] + ["unknown"])
+
+
+@no_deadline
+@given(st.dictionaries(_names, _json, max_size=6))
+@example({"model_id": "org/\ud800"})
+@example({"details": "\ud800"})
+@example({"unknown": {"\ud800": "\ud800"}})
+def test_whatever_a_line_says_it_enters_or_is_refused(fields):
+    """A line that made the door fail would stand in the way of all others for ever."""
+    text = json.dumps({**json.loads(line("load", NOW, model_id="org/a", success=True)), **fields}).encode()
+    judged = judge(read_lines([text]), NOW)
+    assert len(judged.accepted) + len(judged.rejected) == 1
 
 
 def test_the_clock_of_another_machine_may_be_a_little_ahead():

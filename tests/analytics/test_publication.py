@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from shutil import copytree
 from xml.etree import ElementTree as ET
 
 import duckdb
@@ -159,10 +160,13 @@ def shell(store, *statements):
 def test_the_shell_opens_the_views_and_nothing_else(tmp_path):
     store = full_history(tmp_path / "store")
     assert shell(store, "select count(*) > 40 as many from events").stdout == "many\ntrue\n"
-    for act in (f"copy (select 1) to '{tmp_path}/x'", "create table t as select 1", f"attach '{tmp_path}/x'",
-                "select * from read_csv('/etc/passwd')", "set enable_external_access = true"):  # fmt: skip
-        done = shell(store, act)
-        assert "Error" in done.stderr, act
+    acts = (f"copy (select 1) to '{tmp_path}/x'", "create table t as select 1", f"attach '{tmp_path}/x'",
+            "select * from read_csv('/etc/passwd')", "set enable_external_access = true")  # fmt: skip
+    command = [sys.executable, "-m", "analytics", "shell", "--url", str(store.root)]
+    typed = "".join(f"{act};\n" for act in acts) + "select 42;\n"
+    done = subprocess.run(command, cwd=ROOT, input=typed, capture_output=True, text=True, check=False)
+    assert done.stderr.count("Error") == len(acts)
+    assert "42" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
@@ -220,11 +224,12 @@ def test_a_crash_while_forgetting_never_brings_back_what_a_reader_no_longer_saw(
         compact_days(store, NOW, timedelta(0))
         return store
 
-    prepared(tmp_path / "probe")
+    prepared(tmp_path / "as it was")
+    copytree(tmp_path / "as it was", tmp_path / "probe")
     probe = FaultyFilesystem()
     erase_model(store_at(tmp_path / "probe", probe), "org/secret", NOW)
     for fail_at in range(1, len(probe.operations) + 1):
-        store = prepared(tmp_path / str(fail_at))
+        store = store_at(copytree(tmp_path / "as it was", tmp_path / str(fail_at)))
         with suppress(CrashError):
             erase_model(store_at(tmp_path / str(fail_at), FaultyFilesystem(fail_at, after=after)), "org/secret", NOW)
         was_remembered = bool(store.find("erased"))

@@ -28,10 +28,14 @@ def download(at, *, source="hub", success=True, needed=10 * MIB, fetched=10 * MI
                 bytes_fetched=fetched, seconds=seconds, attempts=attempts, **fields)  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    return history(tmp_path_factory.mktemp("empty"))
+
+
 @pytest.mark.parametrize("name", named_queries())
-def test_an_empty_history_answers_with_the_documented_columns(tmp_path, name):
-    connection = history(tmp_path)
-    answer = run_query(connection, name)
+def test_an_empty_history_answers_with_the_documented_columns(empty, name):
+    answer = run_query(empty, name)
     assert answer.columns == tuple(named_queries()[name].columns)
     assert all(not row[1] for row in answer.rows), "peak_hours alone has rows, without uses"
 

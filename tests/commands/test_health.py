@@ -99,13 +99,13 @@ def test_the_quick_mode_reads_nothing_and_sees_a_changed_file(weights):
     assert "truncated" in [finding["kind"] for finding in quick.models[0]["findings"]]
 
 
-@pytest.mark.usefixtures("weights")
+@pytest.mark.usefixtures("hub", "weights")
 def test_a_share_reads_a_part():
     first = run("check", MODEL, "--share", "1/2", "--json").summary
     assert 0 < first["bytes_read"] < first["bytes_total"]
 
 
-@pytest.mark.usefixtures("weights")
+@pytest.mark.usefixtures("hub", "weights")
 def test_a_young_result_is_used_again_unless_forced():
     assert run("check", MODEL, "--json").models[0]["reused"] is False
     assert run("check", MODEL, "--json").models[0]["reused"] is True

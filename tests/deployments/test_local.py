@@ -20,7 +20,7 @@ from tests.builders import KIB, WEIGHTS, write_tiny_model
 from tests.prefect_api import Api, wait_for
 
 NAMES = ("server", "sample-hub", "worker")
-PREFECT_YAML_DEPLOYMENTS = {"ensure-models"}
+PREFECT_YAML_DEPLOYMENTS = {"check-health", "ensure-models", "repair-model", "report-health"}
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ def load(deployment):
 def check_parameters(flow, parameters):
     """A server refuses bad values and lets unknown names pass; then the run fails."""
     assert parameters.keys() <= flow.parameters.properties.keys()
-    flow.validate_parameters(parameters)
+    # What a form or a trigger has to fill in.
+    flow.validate_parameters(dict.fromkeys(flow.parameters.required, "org/name") | parameters)
 
 
 @deployments

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prefect import State, task
 from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
 
 from availability.outcome import EnsureOutcome
 from flows.ensure_models import ensure_models
@@ -67,6 +69,13 @@ class EndedRun:
 
     def table(self, key: str = "ensure-models") -> list[dict[str, Any]]:
         return json.loads(self.artifacts[key]["data"])
+
+    def told(self, name: str) -> list[dict[str, Any]]:
+        """Its events of this name, once all have arrived that were sent until now."""
+        mark = f"test.{uuid4()}"
+        emit_event(event="test.mark", resource={"prefect.resource.id": mark})
+        wait_for(lambda: self.api.post("/events/filter", filter={"resource": {"id": [mark]}})["events"])
+        return self.api.events(self.id, name)
 
     def progress_events(self, *, last: str) -> list[dict[str, Any]]:
         """The events of its progress, once the one has arrived that tells of this phase."""

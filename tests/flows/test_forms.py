@@ -4,34 +4,58 @@ import pytest
 from prefect.exceptions import ParameterTypeError
 
 from availability.settings import definitions
+from flows.check_health import check_health
 from flows.ensure_models import ensure_models
+from flows.repair_model import repair_model
+from flows.report_health import report_health
 
+FLOWS = [check_health, ensure_models, repair_model, report_health]
+SETTINGS = [
+    (ensure_models, "download.max_retries"),
+    (ensure_models, "download.bandwidth_limit_mbps"),
+    (check_health, "health.within_days"),
+    (check_health, "health.max_mib_per_second"),
+]
 BAD_VALUES = [{"max_retries": 11}, {"max_retries": -1}, {"bandwidth_limit_mbps": -1}, {"priority": "urgent"}]
 
+flows = pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 bad_values = pytest.mark.parametrize("values", BAD_VALUES, ids=str)
 
 
-@pytest.fixture(scope="module")
-def fields():
-    return ensure_models.parameters.properties
-
-
-def test_every_field_has_a_sentence_on_one_line(fields):
-    said = {name: field.get("description", "") for name, field in fields.items()}
+@flows
+def test_every_field_has_a_sentence_on_one_line(flow):
+    said = {name: field.get("description", "") for name, field in flow.parameters.properties.items()}
     assert [name for name, text in said.items() if not text.endswith(".") or "\n" in text] == []
 
 
-@pytest.mark.parametrize("setting", ["download.max_retries", "download.bandwidth_limit_mbps"])
-def test_a_field_that_is_a_setting_has_its_bounds(fields, setting):
+@pytest.mark.parametrize(("flow", "setting"), SETTINGS, ids=[setting for _, setting in SETTINGS])
+def test_a_field_that_is_a_setting_has_its_bounds(flow, setting):
     (definition,) = (item for item in definitions() if item.name == setting)
-    number, nothing = fields[setting.partition(".")[2]]["anyOf"]
+    number, nothing = flow.parameters.properties[setting.partition(".")[2]]["anyOf"]
     bounds = (number.get("minimum"), number.get("exclusiveMinimum"), number.get("maximum"))
     assert bounds == (definition.minimum, definition.above, definition.maximum)
     assert nothing == {"type": "null"}
 
 
-def test_nothing_has_to_be_filled_in():
-    assert ensure_models.parameters.required == []
+@flows
+def test_nothing_has_to_be_filled_in_but_what_to_repair(flow):
+    assert flow.parameters.required == (["model"] if flow is repair_model else [])
+
+
+@pytest.mark.parametrize(
+    ("flow", "values"),
+    [
+        (check_health, {"mode": "half"}),
+        (check_health, {"within_days": 0}),
+        (check_health, {"max_minutes": 0}),
+        (check_health, {"max_mib_per_second": -1}),
+        (repair_model, {"model": "org/tiny", "repair_type": "pray"}),
+    ],
+    ids=str,
+)
+def test_a_bad_value_is_refused(flow, values):
+    with pytest.raises(ParameterTypeError, match=[*values][-1]):
+        flow.validate_parameters(values)
 
 
 @pytest.mark.prefect

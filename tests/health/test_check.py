@@ -49,22 +49,20 @@ def test_a_healthy_model_is_read_whole_and_nothing_is_found(shelf, from_memory):
     assert exit_code([outcome]) is ExitCode.OK
 
 
+LARGE_AND_SMALL = [
+    (flip_bit, "flipped_range"),
+    (truncate, "truncated"),
+    (write_pointer, "lfs_pointer"),
+    (write_page, "html_page"),
+]
+LARGE_ONLY = [(zero_sector, "zeroed_range"), (overwrite_region, "flipped_range"), (zero_tail, "zeroed_range")]
+
+
 @pytest.mark.parametrize(
-    ("injection", "kind"),
-    [
-        (flip_bit, "flipped_range"),
-        (zero_sector, "zeroed_range"),
-        (overwrite_region, "flipped_range"),
-        (truncate, "truncated"),
-        (zero_tail, "zeroed_range"),
-        (write_pointer, "lfs_pointer"),
-        (write_page, "html_page"),
-    ],
+    ("injection", "kind", "path"),
+    [(*case, WEIGHTS) for case in LARGE_AND_SMALL + LARGE_ONLY] + [(*case, CONFIG) for case in LARGE_AND_SMALL],
 )
-@pytest.mark.parametrize("path", [WEIGHTS, CONFIG])
 def test_damage_is_found_though_the_files_time_is_the_same(shelf, injection, kind, path):
-    if path == CONFIG and injection in (zero_sector, zero_tail, overwrite_region):
-        pytest.skip("the file is smaller than that damage")
     injection(shelf.target(path), Random(3))
     outcome = shelf.check()
     assert kinds(outcome) == {path: kind}

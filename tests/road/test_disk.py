@@ -11,8 +11,9 @@ import pytest
 
 from availability import adopt, ensure_models, status
 from availability.digests import CHUNK_BYTES
+from availability.download import Download
 from availability.ensure import Request, plan_one
-from availability.errors import InsufficientStorageError, StorageError
+from availability.errors import GatedModelError, InsufficientStorageError, StorageError
 from availability.model import parse_model_id
 from availability.selection import Selection
 from deployments.sample import write_model
@@ -151,6 +152,30 @@ def test_a_full_disk_of_the_state_is_named_too(hub, tmp_path, at_bytes):
 
 def assert_honest_with_state(ground, state):
     assert_honest(ground.store, state, ground.hub)
+
+
+@needs_root
+def test_a_model_that_is_published_is_so_even_if_that_cannot_be_written_down_any_more(hub, tmp_path):
+    with small_disk(tmp_path / "disk") as disk:
+        ground = Ground(hub, tmp_path, {"storage.cache_directory": disk / "state"})
+        with Download(ground.workspace(), parse_model_id(MODEL), Selection()).held():
+            fill(disk)
+        # Nothing was raised.
+
+
+@needs_root
+def test_a_full_disk_does_not_hide_what_went_wrong_before(hub, tmp_path):
+    with small_disk(tmp_path / "disk") as disk:
+        ground = Ground(hub, tmp_path, {"storage.cache_directory": disk / "state"})
+        download = Download(ground.workspace(), parse_model_id(MODEL), Selection())
+
+        def refused():
+            with download.held():
+                fill(disk)
+                raise GatedModelError("its publisher wants more than room")
+
+        with pytest.raises(GatedModelError):
+            refused()
 
 
 @needs_root

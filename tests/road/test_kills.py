@@ -11,7 +11,7 @@ import pytest
 
 from deployments.sample import write_model
 from service.faults import Fault, FaultyHub
-from tests.builders import CONFIG, KIB, MIB, NESTED, WEIGHTS
+from tests.builders import CONFIG, KIB, MIB, NESTED, WEIGHTS, until
 from tests.road.ground import Ground
 from tests.road.travellers import Traveller, killed_at_change
 
@@ -48,6 +48,12 @@ def folder(tmp_path):
 @pytest.fixture
 def line(models):
     with FaultyHub(models, faults=[LINE]) as hub:
+        yield hub
+
+
+@pytest.fixture
+def slow_line(models):
+    with FaultyHub(models, faults=[Fault("shape", r"/resolve/", bytes_per_second=6 * MIB)]) as hub:
         yield hub
 
 
@@ -95,3 +101,15 @@ def test_it_may_be_killed_at_random_moments(line, folder):
                 assert traveller.outcome()["success"]
                 break
         assert_comes_to_the_end(ground, model)
+
+
+def test_what_has_arrived_before_a_kill_is_not_sent_again(slow_line, folder):
+    """How little it costs in all is measured by `benchmarks.kills`; here a busy machine may lag behind the line."""
+    ground, size, cuts = Ground(slow_line, folder), 18 * MIB, 6
+    for index in range(cuts):
+        traveller = Traveller(ground.all_settings(), LARGE, folder / "answer")
+        until(lambda: slow_line.bytes_sent("/resolve/") >= size * (index + 1) / (cuts + 1))  # noqa: B023  called here
+        assert traveller.kill()
+        ground.assert_honest()
+    assert_comes_to_the_end(ground, LARGE)
+    assert slow_line.bytes_sent("/resolve/") <= 1.3 * size

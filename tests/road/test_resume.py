@@ -1,5 +1,6 @@
 """A run goes on where the one before has ended, whatever has changed meanwhile, and fetches only what is not there."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from availability.digests import CHUNK_BYTES
 from availability.ensure import Request, plan_one
 from availability.model import parse_model_id
 from availability.selection import Selection
+from availability.transfer.frontier import Frontier
 from deployments.sample import write_model
 from service.faults import Fault, FaultyHub
-from tests.builders import CONFIG, MIB, NESTED, WEIGHTS, flipped, stored_bytes
+from tests.builders import CONFIG, MIB, NESTED, WEIGHTS, flipped, stored_bytes, until
 from tests.road.ground import LARGE, MODEL, REVISION, SMALL, Ground, size_of
 
 KEPT = 4 * MIB
@@ -228,3 +230,19 @@ def test_a_model_that_is_ready_asks_nobody(ground):
     again = assert_verified(ground)
     assert (again.attempts, again.bytes_fetched, ground.hub.count()) == (0, 0, 0)
     assert ground.hub.count(REVISION) == 0
+
+
+def test_a_file_that_becomes_shorter_while_it_is_hashed_ends_in_an_error():
+    told = []
+    frontier = Frontier(
+        hashlib.sha256(),
+        MIB,
+        contiguous=lambda _: MIB,
+        read=lambda _offset, _count: b"",
+        on_complete=told.append,
+        on_error=told.append,
+    )
+    frontier.follow()
+    until(lambda: told)
+    frontier.stop()
+    assert isinstance(told[0], OSError)
