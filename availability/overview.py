@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from time import time
@@ -125,6 +126,13 @@ class _Kept(NamedTuple):
     place: int
 
 
+@lru_cache(maxsize=1024)
+def _words(heads: str) -> tuple[tuple[str, Availability], ...]:
+    """Return each revision of a shelf and its word while nobody is at work; most shelves have the same ones."""
+    texts = iter(heads.split("\0") if heads else [])
+    return tuple((revision, _IDLE_WORDS[disk]) for revision, disk in zip(texts, texts, strict=True))
+
+
 class _Statuses(Sequence[ModelStatus]):
     """The statuses of a page, put together as they are read: a summary of ten thousand needs none of them."""
 
@@ -229,11 +237,9 @@ class Overviews:
             own_bytes += shelf.own_bytes
             if shelf.shared != "{}":
                 shared.update(shelf.shared_bytes)
-            repo_id = shelf.repo_id
-            heads = shelf.heads.split("\0") if shelf.heads else []
-            for place, (revision, disk) in enumerate(zip(heads[::2], heads[1::2], strict=True)):
-                key = key_of(repo_id, revision)
-                models[key] = _Kept(_IDLE_WORDS[disk], key, shelf, place)
+            for place, (revision, word) in enumerate(_words(shelf.heads)):
+                key = key_of(shelf.repo_id, revision)
+                models[key] = _Kept(word, key, shelf, place)
         self._add_absent(models, folders, catalog)
         for key in self._activity.active():
             models[key] = model_status(self._workspace, model_of(key), catalog)
@@ -263,8 +269,6 @@ class Overviews:
             answer.arrange()
         answer.live_at = self._now()
 
-    # --- the file that all processes share ---
-
     @property
     def _path(self) -> Path:
         return self._workspace.state / "index" / "status"
@@ -280,8 +284,7 @@ class Overviews:
                 self._memo.looked_for_new_at = self._path.stat().st_mtime
 
     def _save(self, before: float) -> None:
-        worth = self._memo.size // _WORTH_SAVING
-        is_new = self._memo.changes + self._activity.changes > worth
+        is_new = self._memo.changes + self._activity.changes > self._memo.size // _WORTH_SAVING
         # Where nothing was ever recorded there is nothing worth remembering, and no folder of ours to write in.
         if not self._workspace.records.root.is_dir():
             return

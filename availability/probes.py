@@ -162,8 +162,7 @@ def _ended(paths: Iterable[str]) -> str:
 def _same(folder: int | None, prefix: str, paths: Iterable[str], numbers: Iterable[int]) -> bool:
     """Say whether all signatures are still these; paths relative to an open folder save a tenth."""
     values = iter(numbers)
-    for path in paths:
-        modified, size = next(values), next(values)
+    for path, modified, size in zip(paths, values, values, strict=False):  # there may be numbers of more paths
         try:
             status = os.stat(prefix + path, dir_fd=folder)
         except (FileNotFoundError, NotADirectoryError):

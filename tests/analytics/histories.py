@@ -64,6 +64,12 @@ class FaultyFilesystem(LocalFileSystem):
         return self._count("delete", lambda: super(FaultyFilesystem, self).rm_file(*args, **kwargs))
 
 
+def faults(operations: list[str], *, after: bool) -> list[int]:
+    """Return at which operations a crash is worth a try: after one that changed nothing is before the next one."""
+    changing = ("write", "rename", "delete")
+    return [number for number, name in enumerate(operations, 1) if not after or name in changing]
+
+
 def store_at(folder: Path, filesystem=None) -> EventStore:
     return EventStore(filesystem or LocalFileSystem(), str(folder))
 

@@ -23,7 +23,7 @@ from analytics.privacy import retain
 from analytics.schemas import judge, read_lines
 from analytics.ship import write
 from analytics.storage import COLD, HOT, Stored
-from tests.analytics.histories import NOW, CrashError, FaultyFilesystem, history, ids, line, put, store_at
+from tests.analytics.histories import NOW, CrashError, FaultyFilesystem, faults, history, ids, line, put, store_at
 
 HOUR, NONE = timedelta(hours=1), timedelta(0)
 
@@ -93,7 +93,7 @@ def test_a_crash_at_any_operation_of_tidying_is_seen_by_no_reader(tmp_path, afte
     assert len(done.days) == 2
     assert done.deleted >= 6
     assert len(probe.operations) >= 15
-    for fail_at in range(1, len(probe.operations) + 1):
+    for fail_at in faults(probe.operations, after=after):
         folder = copytree(tmp_path / "as it was", tmp_path / str(fail_at))
         with suppress(CrashError):
             compact_days(store_at(folder, FaultyFilesystem(fail_at, after=after)), NOW, NONE)

@@ -21,7 +21,7 @@ from analytics.publish import publish_mart
 from analytics.report import TABLES, make_report
 from analytics.shell import find_client
 from analytics.storage import MART
-from tests.analytics.histories import NOW, CrashError, FaultyFilesystem, history, ids, line, put, store_at
+from tests.analytics.histories import NOW, CrashError, FaultyFilesystem, faults, history, ids, line, put, store_at
 
 ROOT = Path(__file__).parents[2]
 DAY = timedelta(days=1)
@@ -101,9 +101,8 @@ def test_a_crash_at_any_operation_of_publication_leaves_a_whole_file(tmp_path, a
     put(store, line("load", NOW, model_id="org/b", success=True))
     probe = FaultyFilesystem()
     publish_mart(store_at(tmp_path, probe), now=NOW + DAY)
-    total = len(probe.operations)
     assert {"find", "write", "rename"} <= set(probe.operations)
-    for fail_at in range(1, total + 1):
+    for fail_at in faults(probe.operations, after=after):
         with suppress(CrashError):
             publish_mart(store_at(tmp_path, FaultyFilesystem(fail_at, after=after)), now=NOW + DAY)
         with duckdb.connect(str(tmp_path / MART), read_only=True) as connection:
@@ -228,7 +227,7 @@ def test_a_crash_while_forgetting_never_brings_back_what_a_reader_no_longer_saw(
     copytree(tmp_path / "as it was", tmp_path / "probe")
     probe = FaultyFilesystem()
     erase_model(store_at(tmp_path / "probe", probe), "org/secret", NOW)
-    for fail_at in range(1, len(probe.operations) + 1):
+    for fail_at in faults(probe.operations, after=after):
         store = store_at(copytree(tmp_path / "as it was", tmp_path / str(fail_at)))
         with suppress(CrashError):
             erase_model(store_at(tmp_path / str(fail_at), FaultyFilesystem(fail_at, after=after)), "org/secret", NOW)

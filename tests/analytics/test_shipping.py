@@ -20,7 +20,7 @@ from analytics.ship import ship_safely, ship_spool
 from analytics.spool import Spool as Reading
 from analytics.storage import HOT, open_store
 from availability.spool import Spool
-from tests.analytics.histories import NOW, CrashError, FaultyFilesystem, ids, line, store_at
+from tests.analytics.histories import NOW, CrashError, FaultyFilesystem, faults, ids, line, store_at
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,19 +67,19 @@ def test_what_a_writer_left_of_a_line_waits_for_its_end_and_is_refused_at_its_de
 
 
 def _operations(tmp_path, lines):
-    """Return how many operations a shipment without a fault takes."""
+    """Return the operations of a shipment without a fault."""
     spool_of(tmp_path / "probe-spool", *lines).close()
     filesystem = FaultyFilesystem()
     ship_spool(tmp_path / "probe-spool", store_at(tmp_path / "probe", filesystem), NOW)
-    return len(filesystem.operations)
+    return filesystem.operations
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before it", "after it"])
 def test_a_crash_at_any_operation_of_shipping_neither_loses_nor_doubles(tmp_path, after):
     lines = [*loads(6, days=3), b"no event\n"]
-    total = _operations(tmp_path, lines)
-    assert total >= 9, "erasures, three days and the refused, each written and renamed"
-    for fail_at in range(1, total + 1):
+    operations = _operations(tmp_path, lines)
+    assert len(operations) >= 9, "erasures, three days and the refused, each written and renamed"
+    for fail_at in faults(operations, after=after):
         folder = tmp_path / str(fail_at)
         spool = spool_of(folder / "spool", *lines[:4])
         faulty = store_at(folder / "store", FaultyFilesystem(fail_at, after=after))

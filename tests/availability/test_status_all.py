@@ -287,7 +287,7 @@ LOSES = {loses_a_record}
 """What nothing of ours does, and what an overview of many folders therefore does not look for each time."""
 
 
-@settings(no_deadline, max_examples=40)
+@settings(no_deadline, max_examples=20)
 @given(events=st.lists(st.sampled_from(EVENTS), max_size=12), seed=st.integers(0, 2**32))
 def test_after_whatever_happens_every_model_has_the_status_that_looking_at_it_gives(events, seed):
     with TemporaryDirectory() as folder:
@@ -302,7 +302,7 @@ def test_after_whatever_happens_every_model_has_the_status_that_looking_at_it_gi
             assert_agrees(here, CATALOG)
 
 
-@settings(no_deadline, max_examples=25)
+@settings(no_deadline, max_examples=15)
 @given(events=st.lists(st.sampled_from([e for e in EVENTS if e not in LOSES]), max_size=12), seed=st.integers(0, 2**32))
 def test_so_it_is_where_there_are_many_folders(events, seed):
     with TemporaryDirectory() as folder:
@@ -518,6 +518,17 @@ def test_storage_is_what_lies_on_the_disk_and_shared_content_counts_once(here):
         link.unlink(missing_ok=True)
         link.symlink_to(shared / "blob")
     assert status_all(here, NOBODY, refresh=True).stored_bytes == sum(here.store.stored_bytes().values())
+
+
+def test_what_gathers_in_staging_is_counted_as_it_grows(here):
+    set_up_memory(here)
+    publish(here, MODELS[0])
+    for size in (100_000, 300_000):
+        let_the_clock_tick(here.state)
+        staging = here.store.staging(MODELS[0])
+        staging.mkdir(exist_ok=True)
+        (staging / "part").write_bytes(random_bytes(size))
+        assert status_all(here, NOBODY, refresh=True).stored_bytes == sum(here.store.stored_bytes().values())
 
 
 # --- many at once ------------------------------------------------------------------------------------------

@@ -13,7 +13,18 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 
 from service.faults import Fault, FaultyHub
-from tests.builders import CONFIG, KIB, MIB, NESTED, WEIGHTS, bytes_header, request, stored_bytes, write_tiny_model
+from tests.builders import (
+    CONFIG,
+    KIB,
+    MIB,
+    NESTED,
+    WEIGHTS,
+    bytes_header,
+    request,
+    stored_bytes,
+    until,
+    write_tiny_model,
+)
 
 MODEL = "org/tiny"
 FILE = f"/{MODEL}/resolve/main/{WEIGHTS}"
@@ -366,3 +377,16 @@ def test_content_may_change_under_a_name_while_it_is_served(own_store, whole):
     assert (before.data, after.data) == (whole, stored_bytes(own_store))
     assert after.headers["X-Repo-Commit"] == commit != before.headers["X-Repo-Commit"]
     assert before.data != after.data
+
+
+def test_nothing_more_goes_out_to_a_client_that_has_gone(store):
+    # A byte every half second; the next one would still be taken by the socket, for nobody.
+    with FaultyHub(store, faults=[Fault("shape", r"/resolve/", bytes_per_second=2)]) as hub:
+        with socket.create_connection(hub.server_address, timeout=10) as connection:
+            connection.sendall(f"GET {FILE} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            received = bytearray()
+            while b"\r\n\r\n" not in received or received.endswith(b"\r\n\r\n"):
+                received += connection.recv(KIB)
+        body = bytes(received).partition(b"\r\n\r\n")[2]
+        until(lambda: not hub._open)
+        assert hub.bytes_sent() == len(body)
