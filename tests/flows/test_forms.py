@@ -51,7 +51,7 @@ def test_nothing_has_to_be_filled_in_but_what_to_repair(flow):
         (check_health, {"max_mib_per_second": -1}),
         (repair_model, {"model": "org/tiny", "repair_type": "pray"}),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "name", str(value)),
 )
 def test_a_bad_value_is_refused(flow, values):
     with pytest.raises(ParameterTypeError, match=[*values][-1]):
