@@ -8,14 +8,14 @@ import json
 import sys
 import zlib
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from availability.durable import write_atomically
 
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +27,23 @@ class Columns:
 
 
 def write_columns(path: Path, columns: Columns) -> None:
-    """Replace the file, whole or not at all."""
-    texts = {name: "\n".join(column).encode("utf-8", "surrogateescape") for name, column in columns.texts.items()}
+    """Replace the file, whole or not at all.
+
+    Raises:
+        ValueError: a text holds a line break.
+    """
+    texts = {name: "\n".join(column) for name, column in columns.texts.items()}
+    for name, text in texts.items():
+        if text.count("\n") != max(0, len(columns.texts[name]) - 1):
+            raise ValueError(f"a text of {name} holds a line break")
+    blobs = {name: text.encode("utf-8", "surrogateescape") for name, text in texts.items()}
     numbers = {name: array("q", column).tobytes() for name, column in columns.numbers.items()}
-    body = b"".join((*texts.values(), *numbers.values()))
+    body = b"".join((*blobs.values(), *numbers.values()))
     head = {
         "format": _FORMAT,
         "byteorder": sys.byteorder,
         "seal": zlib.crc32(body),
-        "texts": [[name, len(columns.texts[name]), len(blob)] for name, blob in texts.items()],
+        "texts": [[name, len(columns.texts[name]), len(blob)] for name, blob in blobs.items()],
         "numbers": [[name, len(blob)] for name, blob in numbers.items()],
     }
     write_atomically(path, json.dumps(head).encode() + b"\n" + body)
@@ -53,19 +61,36 @@ def read_columns(path: Path) -> Columns | None:
         return None
 
 
+class _Texts(Mapping[str, Sequence[str]]):
+    """Columns of texts that are taken apart when they are asked for: most questions need few of them."""
+
+    def __init__(self, blobs: Mapping[str, tuple[bytes, int]]) -> None:
+        self._blobs = blobs
+        self._read: dict[str, list[str]] = {}
+
+    def __getitem__(self, name: str) -> Sequence[str]:
+        if name not in self._read:
+            blob, rows = self._blobs[name]
+            self._read[name] = blob.decode("utf-8", "surrogateescape").split("\n") if rows else []
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._blobs)
+
+    def __len__(self) -> int:
+        return len(self._blobs)
+
+
 def _columns(head: dict[str, Any], body: bytes) -> Columns:
-    texts: dict[str, list[str]] = {}
+    texts: dict[str, tuple[bytes, int]] = {}
     numbers: dict[str, array[int]] = {}
     start = 0
     for name, rows, size in head["texts"]:
-        text = body[start : start + size].decode("utf-8", "surrogateescape")
-        texts[name] = text.split("\n") if rows else []
-        if len(texts[name]) != rows:
-            raise ValueError(f"{name} has {len(texts[name])} rows, expected {rows}")
+        texts[name] = body[start : start + size], rows
         start += size
     for name, size in head["numbers"]:
         column = array("q")
         column.frombytes(body[start : start + size])
         numbers[name] = column
         start += size
-    return Columns(texts, numbers)
+    return Columns(_Texts(texts), numbers)

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from time import time
-from typing import TYPE_CHECKING, NamedTuple, TypedDict, overload
+from typing import TYPE_CHECKING, TypedDict, overload
 
 from availability.activity import Activity, key_of, model_of
 from availability.catalog import Catalog
@@ -117,13 +117,8 @@ def status_all(
     return workspace.overviews.answer(catalog, page=page, page_size=page_size, refresh=refresh)
 
 
-class _Kept(NamedTuple):
-    """A model whose word is known, and where the rest of its status stands."""
-
-    word: Availability
-    key: str
-    shelf: Shelf | None
-    place: int
+_Kept = tuple[Availability, Shelf | None, int]
+"""A model's word while nobody is at work, and where the rest of its status stands; plain, because there are many."""
 
 
 @lru_cache(maxsize=1024)
@@ -136,7 +131,7 @@ def _words(heads: str) -> tuple[tuple[str, Availability], ...]:
 class _Statuses(Sequence[ModelStatus]):
     """The statuses of a page, put together as they are read: a summary of ten thousand needs none of them."""
 
-    def __init__(self, workspace: "Workspace", models: "Sequence[_Kept | ModelStatus]") -> None:
+    def __init__(self, workspace: "Workspace", models: Sequence[tuple[str, _Kept | ModelStatus]]) -> None:
         self._workspace = workspace
         self._models = list(models)
 
@@ -150,10 +145,12 @@ class _Statuses(Sequence[ModelStatus]):
     def __getitem__(self, at: int | slice) -> ModelStatus | Sequence[ModelStatus]:
         if isinstance(at, slice):
             return _Statuses(self._workspace, self._models[at])
-        known = self._models[at]
+        key, known = self._models[at]
         if not isinstance(known, ModelStatus):
-            commit, seen = known.shelf.look(known.place) if known.shelf else (None, NOTHING)
-            known = self._models[at] = status_of(self._workspace, model_of(known.key), commit, seen)
+            _, shelf, place = known
+            commit, seen = shelf.look(place) if shelf else (None, NOTHING)
+            known = status_of(self._workspace, model_of(key), commit, seen)
+            self._models[at] = key, known
         return known
 
 
@@ -164,14 +161,19 @@ class _Answer:
     live_at: float
     models: dict[str, _Kept | ModelStatus]
     stored_bytes: int
-    ordered: Sequence[_Kept | ModelStatus] = ()
+    keys: Sequence[str] = ()
     counts: Mapping[Availability, int] = field(default_factory=dict)
 
     def arrange(self) -> None:
         """Put the models in order and count them, after some changed."""
-        self.ordered = [self.models[key] for key in sorted(self.models)]
-        told = Counter([one.word if isinstance(one, _Kept) else one.availability_status for one in self.ordered])
+        self.keys = sorted(self.models)
+        models = self.models.values()
+        told = Counter([one.availability_status if isinstance(one, ModelStatus) else one[0] for one in models])
         self.counts = {word: told[word] for word in Availability}
+
+    def page(self, first: int, stop: int) -> Sequence[tuple[str, _Kept | ModelStatus]]:
+        """Return some of the models with their keys."""
+        return [(key, self.models[key]) for key in self.keys[first:stop]]
 
 
 class Overviews:
@@ -195,14 +197,14 @@ class Overviews:
                 answer = self._answer = self._look(catalog, look_for_new=refresh)
             elif self._now() - answer.live_at > LIVE_SECONDS:
                 self._follow_downloads(answer)
-            size = page_size or max(1, len(answer.ordered))
+            size = page_size or max(1, len(answer.keys))
             return Overview(
-                statuses=_Statuses(self._workspace, answer.ordered[(page - 1) * size : page * size]),
+                statuses=_Statuses(self._workspace, answer.page((page - 1) * size, page * size)),
                 counts=answer.counts,
                 stored_bytes=answer.stored_bytes,
                 age_seconds=max(0.0, self._now() - answer.at),
                 page=page,
-                pages=max(1, -(-len(answer.ordered) // size)),
+                pages=max(1, -(-len(answer.keys) // size)),
             )
 
     def forget(self) -> None:
@@ -239,7 +241,7 @@ class Overviews:
                 shared.update(shelf.shared_bytes)
             for place, (revision, word) in enumerate(_words(shelf.heads)):
                 key = key_of(shelf.repo_id, revision)
-                models[key] = _Kept(word, key, shelf, place)
+                models[key] = word, shelf, place
         self._add_absent(models, folders, catalog)
         for key in self._activity.active():
             models[key] = model_status(self._workspace, model_of(key), catalog)
@@ -257,11 +259,11 @@ class Overviews:
             if model.folder in folders or is_commit(model.revision):
                 models[key] = model_status(self._workspace, model, catalog)
             else:
-                models[key] = _Kept(_IDLE_WORDS[Disk.NOTHING], key, None, 0)
+                models[key] = _IDLE_WORDS[Disk.NOTHING], None, 0
 
     def _follow_downloads(self, answer: _Answer) -> None:
         """Bring what downloads are at, and what they have done, into an answer that is given again."""
-        running = {key for key, one in answer.models.items() if not isinstance(one, _Kept) and one.is_running}
+        running = {key for key, one in answer.models.items() if isinstance(one, ModelStatus) and one.is_running}
         keys = self._activity.refresh() | running | self._activity.active()
         for key in keys:
             answer.models[key] = model_status(self._workspace, model_of(key), answer.catalog)
@@ -288,7 +290,7 @@ class Overviews:
         # Where nothing was ever recorded there is nothing worth remembering, and no folder of ours to write in.
         if not self._workspace.records.root.is_dir():
             return
-        with suppress(OSError):  # a state that may only be read is looked through again the next time
+        with suppress(OSError, ValueError):  # what cannot be written is looked through again the next time
             if is_new:
                 shelves, downloads = self._memo.take(), self._activity.take()
                 kept = Columns({**shelves.texts, **downloads.texts}, {**shelves.numbers, **downloads.numbers})

@@ -4,7 +4,7 @@ References, folders and records are looked at because their content was read; fi
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,40 +15,55 @@ SETTLED_SECONDS = 2.0
 """What was changed later than so long before it was looked at may change again and show the same signature."""
 
 _NO_MODIFICATION = -1
-_END = "\0"
+_BETWEEN = "\0"
 """The one letter that is in no path."""
 
 
 class Probes(NamedTuple):
-    """What a folder was seen with; a tuple of texts, because ten thousand are made in a few milliseconds.
+    """What was looked at of one kind in one folder.
 
     Attributes:
-        files: paths of references, snapshots and their files, below the model's folder, each ended by a zero byte.
-        others: the same for folders in which new revisions appear, and then for records, below the records' folder.
-        numbers: modification time in nanoseconds and size of each path, in this order.
-        file_count: how many of the paths are of the first kind.
-        folder_count: how many are folders.
+        paths: below the model's folder, with zero bytes between; empty for none.
+        numbers: modification time in nanoseconds and size of each.
     """
 
-    files: str
-    others: str
+    paths: str
     numbers: Sequence[int]
-    file_count: int
-    folder_count: int
 
-    def are_files_same(self, store: int, name: str) -> bool:
-        """Say whether references, snapshots and files are unchanged; `store` is the open store."""
-        return _same(store, f"{name}/", self.files.split(_END)[:-1], self.numbers)
 
-    def are_folders_same(self, store: int, name: str) -> bool:
-        """Say whether no revision was added."""
-        folders = self.others.split(_END)[: self.folder_count]
-        return _same(store, f"{name}/", folders, self.numbers[2 * self.file_count :])
+def count_of(paths: str) -> int:
+    """Return how many paths there are in a text of `Probes`."""
+    return paths.count(_BETWEEN) + 1 if paths else 0
 
-    def are_records_same(self, records: Path, name: str) -> bool:
-        """Say whether the records below a root are unchanged."""
-        numbers = self.numbers[2 * (self.file_count + self.folder_count) :]
-        return _same(None, f"{records}/{name}/", self.others.split(_END)[self.folder_count : -1], numbers)
+
+def changed(
+    names: Iterable[str], paths: Iterable[str], numbers: Iterable[int], *, root: str = "", folder: int | None = None
+) -> set[int]:
+    """Return the places of those folders of which something has another signature now.
+
+    One loop for all of them: what each folder costs besides its calls is what ten thousand of them cost.
+
+    Args:
+        names: the folders.
+        paths: what was looked at in each, as in `Probes`.
+        numbers: the signatures, of all folders one after the other.
+        root: what goes before the names.
+        folder: an open folder that this is relative to, which saves a tenth.
+    """
+    places: set[int] = set()
+    values = iter(numbers)
+    for place, (name, text) in enumerate(zip(names, paths, strict=True)):
+        # The paths come first here, so that the numbers of the next folder are left where they are.
+        for path, modified, size in zip(text.split(_BETWEEN) if text else (), values, values, strict=False):
+            try:
+                status = os.stat(f"{root}{name}/{path}", dir_fd=folder)
+            except (FileNotFoundError, NotADirectoryError):
+                if modified != _NO_MODIFICATION:
+                    places.add(place)
+                continue
+            if status.st_mtime_ns != modified or status.st_size != size:
+                places.add(place)
+    return places
 
 
 class Seen:
@@ -72,20 +87,9 @@ class Seen:
         """Say whether a later change must show in a signature."""
         return self._newest < (now - SETTLED_SECONDS) * 1e9
 
-    @property
-    def paths(self) -> Sequence[str]:
-        """All that was looked at."""
-        return [*self.files, *self.folders, *self.records]
-
-    def probes(self) -> Probes:
-        """Return all that was looked at, with its signatures."""
-        numbers = [
-            number
-            for signature in (*self.files.values(), *self.folders.values(), *self.records.values())
-            for number in ((signature.mtime_ns, signature.size) if signature else (_NO_MODIFICATION, 0))
-        ]
-        others = [*self.folders, *self.records]
-        return Probes(_ended(self.files), _ended(others), numbers, len(self.files), len(self.folders))
+    def probes(self) -> tuple[Probes, Probes, Probes]:
+        """Return what was looked at: references, snapshots and files; folders of revisions; records."""
+        return _probes(self.files), _probes(self.folders), _probes(self.records)
 
     def references(self) -> None:
         """Look at all references."""
@@ -155,20 +159,10 @@ def modified_ns(folder: Path) -> int:
     return signature.mtime_ns if signature else 0
 
 
-def _ended(paths: Iterable[str]) -> str:
-    return "".join(f"{path}{_END}" for path in paths)
-
-
-def _same(folder: int | None, prefix: str, paths: Iterable[str], numbers: Iterable[int]) -> bool:
-    """Say whether all signatures are still these; paths relative to an open folder save a tenth."""
-    values = iter(numbers)
-    for path, modified, size in zip(paths, values, values, strict=False):  # there may be numbers of more paths
-        try:
-            status = os.stat(prefix + path, dir_fd=folder)
-        except (FileNotFoundError, NotADirectoryError):
-            if modified == _NO_MODIFICATION:
-                continue
-            return False
-        if status.st_mtime_ns != modified or status.st_size != size:
-            return False
-    return True
+def _probes(seen: Mapping[str, Signature | None]) -> Probes:
+    numbers = [
+        number
+        for signature in seen.values()
+        for number in ((signature.mtime_ns, signature.size) if signature else (_NO_MODIFICATION, 0))
+    ]
+    return Probes(_BETWEEN.join(seen), numbers)

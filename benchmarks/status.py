@@ -30,6 +30,7 @@ _WEIGHTS_BYTES = 4096
 _MODEL_BYTES = 160 * 1024  # three small files, their links, folders and records, each on blocks of its own
 _THREADS = 100
 _PAGE_SIZE = 20
+_LAYERS = 32
 _MOST_UNANSWERED = 0.01
 
 _CATALOG = Catalog()
@@ -104,8 +105,9 @@ def _shelves(ground: Ground) -> tuple[Path, str]:
     if ground.work not in _LAID:
         folder, start = ground.fresh("shelves"), time.perf_counter()
         count = ground.scale.count(_MODELS)
-        for number in range(count):
-            _lay(_workspace(folder), ModelId(f"bench/shelf-{number:05}"), number)
+        workspace = _workspace(folder)
+        with ThreadPoolExecutor(_LAYERS) as pool:  # most of it is waiting for the disk
+            list(pool.map(lambda number: _lay(workspace, ModelId(f"bench/shelf-{number:05}"), number), range(count)))
         time.sleep(SETTLED_SECONDS)
         status_all(_workspace(folder), _CATALOG)
         remark = f"{count:,} models of three files laid and looked through in {time.perf_counter() - start:.0f} s"
