@@ -4,7 +4,6 @@ No content is read here beyond headers; a check that reads it is `availability.c
 """
 
 from collections.abc import Mapping, Sequence
-from shutil import disk_usage
 from time import monotonic, time
 
 from availability.catalog import Catalog
@@ -14,6 +13,7 @@ from availability.health import HealthReport, assess
 from availability.inventory import model_status
 from availability.model import ModelId
 from availability.overview import status_all
+from availability.storage import observe_disk
 from availability.system_health import StorageUse, SystemHealth, summarise
 from availability.workspace import Workspace
 
@@ -75,12 +75,10 @@ def observe_system(
     """
     overview = status_all(workspace, catalog, refresh=refresh)
     settings = workspace.settings
-    root = settings.storage.models_directory
-    while not root.exists():
-        root = root.parent
-    usage = disk_usage(root)
     quota = settings.storage.max_storage_bytes
-    room = StorageUse(str(workspace.store.root), usage.total, usage.free, overview.stored_bytes, quota)
+    room = StorageUse(
+        str(workspace.store.root), observe_disk(settings.storage.models_directory), overview.stored_bytes, quota
+    )
     return summarise(
         overview.statuses, reports or {}, room, settings.health, now=time(), age_seconds=overview.age_seconds
     )

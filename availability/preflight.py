@@ -13,6 +13,24 @@ _MOST_SUGGESTIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Disk:
+    """The room of a disk, as `df` counts it: what is kept back for root is neither used nor free.
+
+    Attributes:
+        total_bytes: what is used and what is free.
+        free_bytes: what we may still write.
+    """
+
+    total_bytes: int
+    free_bytes: int
+
+    @property
+    def used_percent(self) -> float:
+        """How much of it is used."""
+        return 100 * (1 - self.free_bytes / self.total_bytes) if self.total_bytes else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
     """What the disk and the quota leave.
 

@@ -9,7 +9,7 @@ from shutil import disk_usage
 from availability.errors import FinalError, InsufficientStorageError, StorageError
 from availability.lease import is_held
 from availability.model import ModelId
-from availability.preflight import Removable, Room, deletions
+from availability.preflight import Disk, Removable, Room, deletions
 from availability.workspace import Workspace
 
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
@@ -21,6 +21,14 @@ _REFUSALS = {
     errno.EMFILE: ("cannot be opened: too many files are", "Raise the limit (ulimit -n), or ask for fewer at once."),
 }
 _BROKEN = "cannot be read or written", "See what the system's log says of this disk, and whether it is mounted."
+
+
+def observe_disk(folder: Path) -> Disk:
+    """Look at the disk of a folder, or of the nearest above it that exists."""
+    while not folder.exists():
+        folder = folder.parent
+    usage = disk_usage(folder)
+    return Disk(usage.used + usage.free, usage.free)
 
 
 @contextmanager
@@ -57,7 +65,7 @@ def _named(workspace: Workspace, model: ModelId, bytes_left: int, error: OSError
             f"{model}: the disk has no room left at {where} ({cause}); {bytes_left} bytes are still to come. "
             "What has arrived is kept.",
             needed_bytes=bytes_left,
-            available_bytes=min(map(_free_bytes, folders)),
+            available_bytes=min(observe_disk(folder).free_bytes for folder in folders),
             advice=(*suggestions, "Make room and ask again: only the rest is fetched."),
         )
     what, advice = _REFUSALS.get(error.errno or 0, _BROKEN)
@@ -75,7 +83,7 @@ def observe_room(workspace: Workspace, model: ModelId) -> Room:
         and is_held(workspace.lease_path(record.model), record.download_id)
     )
     return Room(
-        disk_free=_free_bytes(storage.models_directory),
+        disk_free=observe_disk(storage.models_directory).free_bytes,
         keep_free=storage.min_free_bytes,
         reserved=reserved,
         stored=sum(workspace.store.stored_bytes().values()) if storage.max_storage_bytes is not None else 0,
@@ -95,9 +103,3 @@ def removable(workspace: Workspace, wanted: ModelId) -> tuple[Removable, ...]:
         for other, size in workspace.store.stored_bytes().items()
         if other.repo_id != wanted.repo_id and size
     )
-
-
-def _free_bytes(folder: Path) -> int:
-    while not folder.exists():
-        folder = folder.parent
-    return disk_usage(folder).free

@@ -12,6 +12,7 @@ from typing import Literal, TypedDict
 
 from availability.health import HealthReport
 from availability.inventory import ModelStatus
+from availability.preflight import Disk
 from availability.settings import HealthSettings
 from availability.status import Availability
 
@@ -65,25 +66,21 @@ class StorageUse:
 
     Attributes:
         store: its folder.
-        disk_total_bytes: of its disk.
-        disk_free_bytes: on it.
+        disk: the room of its disk.
         models_bytes: what the models take.
         quota_bytes: what they may take, None for no limit.
     """
 
     store: str
-    disk_total_bytes: int
-    disk_free_bytes: int
+    disk: Disk
     models_bytes: int
     quota_bytes: int | None = None
 
     @property
     def used_percent(self) -> float:
         """How much of the disk or of the quota is used, whichever is the nearer end."""
-        total = self.disk_total_bytes
-        disk = 100 * (total - self.disk_free_bytes) / total if total else 0.0
         quota = 100 * self.models_bytes / self.quota_bytes if self.quota_bytes else 0.0
-        return max(disk, quota)
+        return max(self.disk.used_percent, quota)
 
     def level(self, limits: HealthSettings) -> Level:
         """Return how near the end is."""
@@ -161,8 +158,8 @@ class SystemHealth:
                 store=room.store,
                 used_percent=round(room.used_percent, 2),
                 level=self.storage_level,
-                disk_total_bytes=room.disk_total_bytes,
-                disk_free_bytes=room.disk_free_bytes,
+                disk_total_bytes=room.disk.total_bytes,
+                disk_free_bytes=room.disk.free_bytes,
                 models_bytes=room.models_bytes,
                 quota_bytes=room.quota_bytes,
             ),
@@ -242,7 +239,7 @@ def _group(model: ModelHealth) -> str:
 
 def _about_storage(storage: StorageUse, level: Level) -> Iterable[str]:
     if level != "ok":
-        left = f"{storage.disk_free_bytes / 1e9:.1f} GB"
+        left = f"{storage.disk.free_bytes / 1e9:.1f} GB"
         when = "now" if level == "critical" else "soon"
         yield (
             f"{storage.used_percent:.0f} % of the room for {storage.store} is used, {left} of the disk are free: "

@@ -125,7 +125,7 @@ def _storage_bar(system: SystemHealth) -> str:
     bar = f"[{colour}]{'━' * filled}[/{colour}]{'─' * (_BAR_WIDTH - filled)}"
     used = f"{room.used_percent:.0f} % used ({system.storage_level})"
     quota = f" of a quota of {decimal(room.quota_bytes)}" if room.quota_bytes else ""
-    free = f"models take {decimal(room.models_bytes)}{quota}, {decimal(room.disk_free_bytes)} free on the disk"
+    free = f"models take {decimal(room.models_bytes)}{quota}, {decimal(room.disk.free_bytes)} free on the disk"
     return f"storage {bar} {used}: {free}"
 
 

@@ -59,7 +59,7 @@ def publish_system(system: SystemHealth, limits: HealthSettings, headline: str) 
 def system_page(system: SystemHealth, limits: HealthSettings, headline: str) -> str:
     """Return the page: headline, room, the worst models, what to do."""
     room = system.storage
-    title = f"{room.used_percent:.0f} % of the room used, {room.disk_free_bytes / 1e9:,.1f} GB free on the disk"
+    title = f"{room.used_percent:.0f} % of the room used, {room.disk.free_bytes / 1e9:,.1f} GB free on the disk"
     bar = storage_bar(
         title,
         room.used_percent,

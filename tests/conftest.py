@@ -34,11 +34,25 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch, tmp_path):
-    """A home of its own for each test; what another test may have left in the environment is gone."""
+    """A home of its own for each test; what another test may have left in the environment is gone.
+
+    How full the disk of this machine is, is no test's business: only a full one is told.
+    """
     for name in filter(_FOREIGN.fullmatch, [*os.environ]):
         if not name.startswith("PREFECT_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    for level in ("WARNING", "CRITICAL"):
+        monkeypatch.setenv(f"ENHANCED_MODEL_HEALTH_STORAGE_{level}_PERCENT", "100")
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that every user may look into."""
+    folder = Path(tempfile.mkdtemp(prefix="availability-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

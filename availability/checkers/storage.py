@@ -8,13 +8,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import disk_usage
 
 from availability.checkers.base import CheckResult, HealthContext, Issue
 from availability.findings import Severity
 from availability.model import ModelId
+from availability.preflight import Disk
 from availability.registry import ExtensionSettings, health_checkers
 from availability.settings import HealthSettings
+from availability.storage import observe_disk
 
 _MOST_NAMED = 20
 
@@ -24,15 +25,13 @@ class StorageFacts:
     """What was observed.
 
     Attributes:
-        used_percent: of the disk.
-        free_bytes: on it.
+        disk: its room.
         is_read_only: whether the device takes no writes.
         is_writable: whether we may write into the store.
         unreadable: files of the model that we may not read.
     """
 
-    used_percent: float
-    free_bytes: int
+    disk: Disk
     is_read_only: bool
     is_writable: bool
     unreadable: Sequence[str] = ()
@@ -53,13 +52,11 @@ class StorageChecker:
 
 def observe(store: Path, snapshot: Path) -> StorageFacts:
     """Look at a store's disk and at a snapshot's permissions."""
-    usage = disk_usage(store)
     files = [Path(folder, name) for folder, _, names in os.walk(snapshot) for name in names]
     # A dangling link is for the integrity to tell: it exists for nobody.
     unreadable = [file for file in files if file.exists() and not os.access(file, os.R_OK)]
     return StorageFacts(
-        used_percent=100 * (1 - usage.free / usage.total) if usage.total else 0.0,
-        free_bytes=usage.free,
+        disk=observe_disk(store),
         is_read_only=bool(os.statvfs(store).f_flag & os.ST_RDONLY),
         is_writable=os.access(store, os.W_OK | os.X_OK),
         unreadable=[file.relative_to(snapshot).as_posix() for file in unreadable],
@@ -76,21 +73,22 @@ def judge(facts: StorageFacts, limits: HealthSettings) -> CheckResult:
         issues.append(Issue("read_only_device", "the device takes no writes, so nothing can be repaired or updated"))
     elif not facts.is_writable:
         issues.append(Issue("not_writable", "we may not write into the store, so nothing can be repaired or updated"))
-    told = f"{facts.used_percent:.1f} % of the disk are used, {facts.free_bytes / 1e9:.1f} GB are free"
-    if facts.used_percent >= limits.storage_critical_percent:
+    used = facts.disk.used_percent
+    told = f"{used:.1f} % of the disk are used, {facts.disk.free_bytes / 1e9:.1f} GB are free"
+    if used >= limits.storage_critical_percent:
         issues.append(Issue("low_space", told, advice="Free space on the disk of the store now."))
-    elif facts.used_percent >= limits.storage_warning_percent:
+    elif used >= limits.storage_warning_percent:
         issues.append(Issue("low_space", told, Severity.INFO, advice="Free space on the disk of the store soon."))
     return CheckResult(
-        min(_space_score(facts, limits), _access_score(facts)),
+        min(_space_score(used, limits), _access_score(facts)),
         tuple(issues),
-        {"used_percent": round(facts.used_percent, 2), "free_bytes": facts.free_bytes},
+        {"used_percent": round(used, 2), "free_bytes": facts.disk.free_bytes},
     )
 
 
-def _space_score(facts: StorageFacts, limits: HealthSettings) -> float:
+def _space_score(used: float, limits: HealthSettings) -> float:
     """Return 1 up to the warning, then down to 0.5 at the critical limit and to 0 on a full disk."""
-    used, warning, critical = facts.used_percent, limits.storage_warning_percent, limits.storage_critical_percent
+    warning, critical = limits.storage_warning_percent, limits.storage_critical_percent
     if used < warning:
         return 1.0
     if used < critical:

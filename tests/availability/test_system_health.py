@@ -12,6 +12,7 @@ from availability.checkup import observe_system
 from availability.health import assess
 from availability.inventory import ModelStatus
 from availability.model import ModelId
+from availability.preflight import Disk
 from availability.settings import load_settings
 from availability.settings.groups import HealthSettings
 from availability.status import Availability
@@ -20,7 +21,7 @@ from availability.workspace import Workspace
 from tests.builders import no_deadline
 
 LIMITS = HealthSettings()
-ROOM = StorageUse("/models", 1000, 900, 100)
+ROOM = StorageUse("/models", Disk(1000, 900), 100)
 GROUPS = ("healthy", "degraded", "corrupted", "missing", "downloading")
 
 
@@ -127,7 +128,7 @@ def test_the_overall_score_is_the_mean_of_what_serves(statuses, expected):
     ("free", "level"), [(1000, "ok"), (201, "ok"), (200, "warning"), (51, "warning"), (50, "critical"), (0, "critical")]
 )
 def test_the_room_has_two_limits(free, level):
-    made = system(room=replace(ROOM, disk_free_bytes=free))
+    made = system(room=replace(ROOM, disk=Disk(1000, free)))
     assert made.as_dict()["storage"]["level"] == level
     assert bool(made.recommendations) == (level != "ok")
 
@@ -143,7 +144,7 @@ def test_every_recommendation_names_what_to_type():
         status("b/gone", Availability.MISSING, None),
         status("c/slow", score=0.5),
     ]
-    told = system(*statuses, room=replace(ROOM, disk_free_bytes=10)).recommendations
+    told = system(*statuses, room=replace(ROOM, disk=Disk(1000, 10))).recommendations
     assert [
         any(words in sentence for sentence in told)
         for words in (

@@ -1,8 +1,6 @@
 """A disk that is not ours to read or write ends as one named error, before anything is fetched where that can be."""
 
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -60,15 +58,6 @@ def test_a_ready_model_on_a_read_only_disk_is_ready(hub, tmp_path):
 
 
 # --- another user ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def open_folder():
-    """A folder that every user may look into."""
-    folder = Path(tempfile.mkdtemp(prefix="availability-tests-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

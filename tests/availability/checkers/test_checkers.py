@@ -12,6 +12,7 @@ from availability.errors import HealthCheckFailedError
 from availability.findings import Finding, FindingKind, Severity
 from availability.inventory import ModelStatus
 from availability.model import ModelId
+from availability.preflight import Disk
 from availability.registry import health_checkers
 from availability.settings import load_settings
 from availability.settings.groups import HealthSettings
@@ -142,7 +143,7 @@ def test_performance_is_the_expected_time_as_a_share_of_the_median(tmp_path, sec
 
 # --- storage ---------------------------------------------------------------------------------------------------
 
-FACTS = StorageFacts(used_percent=50, free_bytes=10**11, is_read_only=False, is_writable=True)
+FACTS = StorageFacts(disk=Disk(1000, 500), is_read_only=False, is_writable=True)
 LIMITS = HealthSettings()
 
 
@@ -150,11 +151,11 @@ LIMITS = HealthSettings()
     ("change", "score", "told"),
     [
         ({}, 1.0, []),
-        ({"used_percent": 79.9}, 1.0, []),
-        ({"used_percent": 80}, 1.0, [("low_space", "info")]),
-        ({"used_percent": 87.5}, 0.75, [("low_space", "info")]),
-        ({"used_percent": 95}, 0.5, [("low_space", "warning")]),
-        ({"used_percent": 100}, 0.0, [("low_space", "warning")]),
+        ({"disk": Disk(1000, 201)}, 1.0, []),
+        ({"disk": Disk(1000, 200)}, 1.0, [("low_space", "info")]),
+        ({"disk": Disk(1000, 125)}, 0.75, [("low_space", "info")]),
+        ({"disk": Disk(1000, 50)}, 0.5, [("low_space", "warning")]),
+        ({"disk": Disk(1000, 0)}, 0.0, [("low_space", "warning")]),
         ({"is_writable": False}, 0.5, [("not_writable", "warning")]),
         ({"is_read_only": True, "is_writable": False}, 0.5, [("read_only_device", "warning")]),
         ({"unreadable": ["a.json"]}, 0.0, [("unreadable", "critical")]),
@@ -170,7 +171,7 @@ def test_storage_is_the_worst_of_space_permissions_and_device(change, score, tol
 @pytest.mark.parametrize("used", [95, 99, 100])
 def test_a_critical_limit_of_a_hundred_percent_can_be_judged(used):
     limits = HealthSettings(storage_critical_percent=100)
-    assert 0 <= judge(replace(FACTS, used_percent=used), limits).score <= 1
+    assert 0 <= judge(replace(FACTS, disk=Disk(1000, 1000 - 10 * used)), limits).score <= 1
 
 
 def test_storage_is_observed_on_the_disk_of_the_store(tmp_path):
@@ -179,13 +180,9 @@ def test_storage_is_observed_on_the_disk_of_the_store(tmp_path):
     assert result.details["free_bytes"] == pytest.approx(usage.f_bavail * usage.f_frsize, rel=0.1)
 
 
-def test_whoever_may_not_read_or_write_is_told(tmp_path):
-    store = tmp_path / "store"
-    store.mkdir()
-    (store / "a.json").write_text("{}")
-    (store / "a.json").chmod(0)
-    for folder in (store, *store.parents[:3]):
-        folder.chmod(0o755)
+def test_whoever_may_not_read_or_write_is_told(open_folder):
+    (open_folder / "a.json").write_text("{}")
+    (open_folder / "a.json").chmod(0)
     program = """
 import sys
 from pathlib import Path
@@ -194,7 +191,7 @@ become_nobody()
 facts = observe(Path(sys.argv[1]), Path(sys.argv[1]))
 print(facts.is_writable, facts.unreadable)
 """
-    assert run_program(program, store) == "False ['a.json']\n"
+    assert run_program(program, open_folder) == "False ['a.json']\n"
 
 
 def test_an_issue_has_the_shape_of_a_finding():
