@@ -1,7 +1,9 @@
-"""Those who bring a model from the hub to the disk: ours, the unmodified client, curl."""
+"""Those who bring a model from the hub to the disk: ours, the unmodified client, curl; and the disk by itself."""
 
+import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
@@ -13,6 +15,7 @@ from availability.workspace import Workspace
 from benchmarks.ground import SourceModel
 from benchmarks.harness import CLIENT, CURL, OURS, Contestant, Sample, clock
 
+WRITING = "writing only"
 CONNECTIONS = 8
 """Of the client and of curl; ours is left at its defaults."""
 
@@ -72,6 +75,23 @@ def curl(model: SourceModel, endpoint: str) -> Contestant:
         return sample
 
     return Contestant(CURL, run, None if shutil.which("curl") else "curl is not installed")
+
+
+def writing(model: SourceModel) -> Contestant:
+    """Write the same bytes to the disk for good, out of memory and unread: what no durable download can beat here."""
+
+    def write(source: Path, target: Path) -> None:
+        with source.open("rb") as reader, target.open("wb") as writer:
+            shutil.copyfileobj(reader, writer, CHUNK_BYTES)
+            writer.flush()
+            os.fsync(writer.fileno())
+
+    def run(folder: Path) -> Sample:
+        targets = [folder / str(number) for number in range(len(model.contents))]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return clock(lambda: list(pool.map(write, model.contents, targets)))
+
+    return Contestant(WRITING, run)
 
 
 def _check(model: SourceModel, folder: Path, is_ours_complete: bool = True) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from benchmarks.contestants import client, curl, ours
+from benchmarks.contestants import client, curl, ours, writing
 from benchmarks.ground import LATENCY_MS, LINE_MIB_PER_SECOND, Ground, SourceModel
 from benchmarks.harness import CLIENT, CURL, Goal, Row, Trial
 from benchmarks.machine import MIB, read_through
@@ -38,8 +38,8 @@ def _line_model(ground: Ground) -> SourceModel:
 def _prepare_large(ground: Ground) -> Trial:
     model = large_model(ground)
     warm_up(ground, ground.hub)
-    contestants = (ours(model, ground.hub), client(model, ground.hub), curl(model, ground.hub))
-    return Trial(contestants, lambda: read_through(model.contents))
+    contestants = (ours(model, ground.hub), client(model, ground.hub), curl(model, ground.hub), writing(model))
+    return Trial(contestants, lambda: read_through(model.contents), "the client and curl leave flushing to the system")
 
 
 def _prepare_small(ground: Ground) -> Trial:
@@ -75,7 +75,7 @@ def _rows() -> Iterator[Row]:
         ),
         prepare=_prepare_large,
         goals=(Goal(0.45, CLIENT), Goal(1.0, CURL)),
-        needs_bytes=_room(lambda ground: ground.scale.mib(1024) + MIB, contestants=3),
+        needs_bytes=_room(lambda ground: ground.scale.mib(1024) + MIB, contestants=4),
     )
     yield Row(
         name="small-files",
