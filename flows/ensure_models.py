@@ -28,7 +28,7 @@ from tasks.events import tell_available
 from tasks.integrity import check_integrity
 from tasks.progress import progress_artifact
 from tasks.repair import repair_model
-from tasks.runs import flow_run_id
+from tasks.runs import flow_run_id, whole
 from tasks.workspace import open_catalog, open_workspace
 
 MODELS_A_BATCH = 50
@@ -121,11 +121,11 @@ def travel(download: Download) -> Ready:
     download.begun = True
     plan = with_retries(plan_model, settings)(download)
     if plan.absent:
-        plan = with_retries(fetch_model, settings)(download, plan)
-    findings = check_integrity(download, plan)
+        plan = with_retries(fetch_model, settings)(download, whole(plan))
+    findings = check_integrity(download, whole(plan))
     if findings:
-        plan = with_retries(repair_model, settings)(download, plan, findings)
-    return publish_model(download, plan)
+        plan = with_retries(repair_model, settings)(download, whole(plan), whole(findings))
+    return publish_model(download, whole(plan))
 
 
 def show_plans(workspace: Workspace, requests: Sequence[Request], refused: Sequence[EnsureOutcome]) -> State[Any]:
