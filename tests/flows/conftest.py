@@ -70,6 +70,12 @@ class EndedRun:
     def table(self, key: str = "ensure-models") -> list[dict[str, Any]]:
         return json.loads(self.artifacts[key]["data"])
 
+    def event(self, name: str) -> dict[str, Any]:
+        """Its only event of this name, which may take its time on the way."""
+        wait_for(lambda: self.api.events(self.id, name))
+        (only,) = self.told(name)
+        return only
+
     def told(self, name: str) -> list[dict[str, Any]]:
         """Its events of this name, once all have arrived that were sent until now."""
         mark = f"test.{uuid4()}"

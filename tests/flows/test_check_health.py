@@ -53,7 +53,7 @@ def test_a_damaged_byte_fails_the_run_and_is_told_once(api, stocked, keep_time):
     assert ended.state.message.startswith("0 of 1 models healthy, 100% of the bytes judged. org/tiny: flipped_range ")
     (row,) = ended.table("check-health")
     assert (row["status"], row["findings"]) == ("corrupted", f"flipped_range {WEIGHTS}")
-    (event,) = ended.told("model.corrupted")
+    event = ended.event("model.corrupted")
     assert event["resource"]["prefect.resource.id"] == "model.org/tiny"
     assert event["resource"]["availability.repair"] == event["payload"]["auto_repair_enabled"] == "auto"
     assert (event["payload"]["model_id"], event["payload"]["revision"]) == (TINY, "main")
@@ -84,7 +84,7 @@ def test_who_repairs_is_what_the_setting_says(api, stocked, monkeypatch, word, t
     ended = check(api, models=[TINY], mode="quick")
     assert ended.state.message.endswith(to_do)
     assert ended.table("check-health")[0]["what to do"] == to_do
-    (event,) = ended.told("model.corrupted")
+    event = ended.event("model.corrupted")
     assert event["resource"]["availability.repair"] == word
 
 
@@ -156,7 +156,7 @@ def test_what_contradicts_itself_is_refused(api, parameters):
 
 def test_a_model_that_was_brought_is_told_to_be_available(api, run):
     first = run(models=[TINY])
-    (event,) = first.told("model.available")
+    event = first.event("model.available")
     assert event["resource"]["prefect.resource.id"] == "model.org/tiny"
     assert event["payload"]["size_bytes"] == first.outcome.bytes_total
     again = EndedRun(api, ensure_models(models=[TINY], return_state=True))

@@ -43,7 +43,7 @@ def test_only_the_damaged_chunk_is_fetched_and_the_next_check_finds_nothing(api,
     assert ended.steps == ["repair org/tiny"]
     (row,) = ended.table("repair-model")
     assert (row["action"], row["result"], row["files"]) == ("refetch_ranges", "done", WEIGHTS)
-    (event,) = ended.told("model.repaired")
+    event = ended.event("model.repaired")
     assert event["resource"]["prefect.resource.id"] == "model.org/tiny"
     assert (event["payload"]["success"], event["payload"]["bytes_fetched"]) == (True, MIB)
     # Its checks before and after start nothing.
@@ -117,7 +117,7 @@ def test_what_a_check_found_starts_the_repair_only_where_the_setting_says_auto(a
     def check(word):
         monkeypatch.setenv("ENHANCED_MODEL_HEALTH_AUTO_REPAIR_ENABLED", word)
         ended = EndedRun(api, check_health(models=[TINY], mode="quick", force=True, return_state=True))
-        assert len(ended.told("model.corrupted")) == 1
+        assert ended.event("model.corrupted")
 
     check("off")
     check("ask")
@@ -127,5 +127,5 @@ def test_what_a_check_found_starts_the_repair_only_where_the_setting_says_auto(a
     assert repair_run["parameters"] == {"model": f"{TINY}@main"}
     repaired = EndedRun(api, repair_model(**repair_run["parameters"], return_state=True))
     assert repaired.state.is_completed()
-    assert len(repaired.told("model.repaired")) == 1
+    assert repaired.event("model.repaired")
     assert len(started()) == 1

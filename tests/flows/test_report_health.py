@@ -48,7 +48,7 @@ def test_when_the_room_runs_out_it_is_told(api, run, monkeypatch):
     ended = report(api, refresh=True)
     assert ended.state.is_completed()
     assert ended.state.message.endswith("storage warning")
-    (event,) = ended.told("storage.low")
+    event = ended.event("storage.low")
     assert event["payload"]["level"] == "warning"
     assert event["payload"]["size_bytes"] > 3_000_000
 
