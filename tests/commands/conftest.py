@@ -31,7 +31,9 @@ def published(tmp_path_factory):
 
 @pytest.fixture
 def hub(published, monkeypatch):
-    """A hub that the commands ask."""
+    """A hub that the commands ask, and ask again after a second."""
+    monkeypatch.setenv("ENHANCED_MODEL_DOWNLOAD_RETRY_DELAY_SECONDS", "1")
+    monkeypatch.setenv("ENHANCED_MODEL_DOWNLOAD_MAX_RETRY_DELAY_SECONDS", "1.5")
     with FaultyHub(published) as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
         yield server

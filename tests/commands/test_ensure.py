@@ -89,9 +89,8 @@ def test_one_failure_does_not_stop_the_others(hub):
     assert (ran.summary["verified"], ran.summary["failed"]) == (1, 1)
 
 
-def test_a_failure_tells_its_kind_every_attempt_and_what_to_do(hub, monkeypatch):
+def test_a_failure_tells_its_kind_every_attempt_and_what_to_do(hub):
     hub.faults.append(ALWAYS_WRONG)
-    monkeypatch.setenv("ENHANCED_MODEL_DOWNLOAD_RETRY_DELAY_SECONDS", "1")
     (model,) = ensure("org/tiny", "--max-retries", 1).models
     assert (model["path"], model["attempts"], model["total_retries"]) == (None, 2, 1)
     error = model["error"]

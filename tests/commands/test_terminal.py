@@ -37,8 +37,7 @@ def test_the_origin_of_the_limit_is_the_one_it_has(monkeypatch, variables, told)
     assert f"Speed limit: {told}" in terminal.shown
 
 
-def test_the_reason_to_wait_is_shown_while_it_waits(hub, monkeypatch):
-    monkeypatch.setenv("ENHANCED_MODEL_DOWNLOAD_RETRY_DELAY_SECONDS", "1")
+def test_the_reason_to_wait_is_shown_while_it_waits(hub):
     hub.faults.append(Fault("status", "/revision/", status=503, times=1))
     terminal = Terminal("ensure", "org/other")
     assert terminal.ends_with() == 0

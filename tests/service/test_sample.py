@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from itertools import pairwise
 
 import pytest
@@ -79,9 +78,7 @@ def test_a_given_commit_can_be_written_again(tmp_path):
 
 
 def test_the_sample_model_is_a_model_in_a_cache(tmp_path):
-    started = time.monotonic()
     commit = write_sample_model(tmp_path, weights_mib=2)
-    assert time.monotonic() - started < 5
     found = scan_cache_dir(tmp_path)
     (repo,) = found.repos
     (revision,) = repo.revisions
