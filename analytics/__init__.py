@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from analytics.ship import ship_spool as ship_spool
     from analytics.storage import EventStore as EventStore
     from analytics.storage import open_store as open_store
+    from analytics.tend import Tended as Tended
+    from analytics.tend import tend_history as tend_history
 
 _FACE = {
     "AnalyticsError": "analytics.errors",
@@ -49,6 +51,7 @@ _FACE = {
     "Report": "analytics.report",
     "Shipped": "analytics.ship",
     "Table": "analytics.connection",
+    "Tended": "analytics.tend",
     "compact_days": "analytics.compact",
     "connect": "analytics.connection",
     "erase_model": "analytics.erase",
@@ -64,6 +67,7 @@ _FACE = {
     "run_query": "analytics.queries",
     "ship_spool": "analytics.ship",
     "ship_safely": "analytics.ship",
+    "tend_history": "analytics.tend",
 }
 
 __all__ = sorted(_FACE)  # noqa: PLE0605  one list of the names

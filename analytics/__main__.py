@@ -3,30 +3,20 @@
 A group that mounts them puts an `analytics.place.Place` into the context's `obj`.
 """
 
-import csv
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import yaml
 
+from analytics.answers import answer_options, show
 from analytics.errors import AnalyticsError
 from analytics.place import STATE, Place, with_place
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def answer_options(command: _Command) -> _Command:
-    """Give a command the ways in which a table is answered."""
-    as_json = click.option("--json", "form", flag_value="json", help="Answer in JSON: a list of objects.")
-    as_csv = click.option("--csv", "form", flag_value="csv", help="Answer in CSV, with a head line.")
-    as_table = click.option("--table", "form", flag_value="table", default="table", help="Answer for people (default).")
-    return as_json(as_csv(as_table(command)))
 
 
 @click.group()
@@ -41,7 +31,7 @@ def main() -> None:
 def sql(place: Place, statement: str, form: str) -> None:
     """Answer one `select`; the base view is `events`."""
     with _history(place) as history:
-        _show(history.table(statement), form)
+        show(history.table(statement), form)
 
 
 @main.command()
@@ -55,7 +45,7 @@ def run(place: Place, name: str, parameters: tuple[str, ...], form: str) -> None
 
     find(name)  # a wrong name is told before a store is asked
     with _history(place) as history:
-        _show(run_query(history, name, dict(_pair(text) for text in parameters)), form)
+        show(run_query(history, name, dict(_pair(text) for text in parameters)), form)
 
 
 @main.command()
@@ -79,9 +69,8 @@ def queries(as_json: bool) -> None:
 def shell(place: Place, arguments: tuple[str, ...]) -> None:
     """Open DuckDB's own client on the views, read-only; ARGUMENTS after `--` are handed to it."""
     from analytics.shell import open_shell  # noqa: PLC0415  see run
-    from analytics.storage import open_store  # noqa: PLC0415  see run
 
-    sys.exit(open_shell(open_store(place.url, place.options), place.cache, arguments))
+    sys.exit(open_shell(_asked(place), place.cache, arguments))
 
 
 @main.command()
@@ -128,10 +117,28 @@ def ship(place: Place) -> None:
     from analytics.ship import ship_spool  # noqa: PLC0415  see run
     from analytics.storage import open_store  # noqa: PLC0415  see run
 
-    if place.spool is None:
-        raise click.UsageError(f"Nobody said where the spool is; set {STATE}.")
-    shipped = ship_spool(place.spool, open_store(place.url, place.options))
+    shipped = ship_spool(_spool_of(place), open_store(place.url, place.options))
     click.echo(f"{shipped.events:,} events, {shipped.rejected:,} refused, {shipped.left_bytes:,} bytes left")
+
+
+@main.command()
+@click.option("--tidy/--no-tidy", default=None, help="Do the day's work now, or not now; else when it is due.")
+@with_place
+def tend(place: Place, tidy: bool | None) -> None:
+    """Keep the history in order: ship, and once a day put days in order, retain and publish. For a schedule."""
+    from analytics.storage import open_store  # noqa: PLC0415  see run
+    from analytics.tend import tend_history  # noqa: PLC0415  see run
+
+    done = tend_history(
+        _spool_of(place),
+        open_store(place.url, place.options),
+        retention_days=place.retention_days,
+        published_days=place.published_days,
+        keep=place.keep,
+        cache=place.cache,
+        tidy=tidy,
+    )
+    click.echo(done.sentence() if done else "Another process is at it.")
 
 
 @main.command()
@@ -150,10 +157,10 @@ def compact(place: Place) -> None:
 @with_place
 def publish(place: Place, days: float | None) -> None:
     """Make the file that any DuckDB client opens."""
-    from analytics.publish import RECENT_DAYS, publish_mart  # noqa: PLC0415  see run
+    from analytics.publish import publish_mart  # noqa: PLC0415  see run
     from analytics.storage import open_store  # noqa: PLC0415  see run
 
-    done = publish_mart(open_store(place.url, place.options), days or RECENT_DAYS, cache=place.cache)
+    done = publish_mart(open_store(place.url, place.options), days or place.published_days, cache=place.cache)
     click.echo(f"{place.url}/{done.path}: {done.events:,} events, {done.size_bytes:,} bytes")
 
 
@@ -180,25 +187,57 @@ def forget(place: Place, model_id: str | None, user: str | None) -> None:
 
 
 @main.command()
-@click.option("--days", type=click.IntRange(min=1), required=True, help="How many days are kept besides today.")
+@click.option("--days", type=click.IntRange(min=1), help="How many days are kept besides today.")
 @with_place
-def retain(place: Place, days: int) -> None:
-    """Delete the events of days that are older."""
+def retain(place: Place, days: int | None) -> None:
+    """Delete the events of days that are older; without --days, than the settings say."""
     from analytics.privacy import retain as retain_days  # noqa: PLC0415  see run
     from analytics.storage import open_store  # noqa: PLC0415  see run
 
+    days = days or place.retention_days
+    if not days:
+        raise click.UsageError("Nobody said how many days are kept; use --days.")
     click.echo(f"{retain_days(open_store(place.url, place.options), days, datetime.now(UTC))} files deleted")
+
+
+def _spool_of(place: Place) -> Path:
+    if place.spool is None:
+        raise click.UsageError(f"Nobody said where the spool is; set {STATE}.")
+    return place.spool
+
+
+def _ship_first(place: Place) -> None:
+    """Bring what the spool holds, so that an answer knows of what has just happened; without that it is still right."""
+    if place.spool is None or place.is_elsewhere:
+        return
+    from analytics.spool import Spool  # noqa: PLC0415  see run
+
+    if Spool(place.spool).has_news():
+        from analytics.ship import ship_safely  # noqa: PLC0415  see run
+
+        problem = ship_safely(place.spool, place.url, place.options).problem
+        if problem:
+            click.echo(f"Warning: the latest events are missing, they stay in the spool: {problem}", err=True)
+
+
+def _asked(place: Place, *, may_be_absent: bool = False) -> Any:
+    """Return the store of a question, when what waits was shipped."""
+    from analytics.storage import open_store  # noqa: PLC0415  see run
+
+    _ship_first(place)
+    store = open_store(place.url, place.options)
+    if not may_be_absent and not store.exists():
+        raise AnalyticsError(
+            f"There is no history at {place.url}: nothing has been shipped there yet, or it lies elsewhere."
+        )
+    return store
 
 
 @contextmanager
 def _history(place: Place, *, may_be_absent: bool = False) -> Iterator[Any]:
     from analytics.connection import History  # noqa: PLC0415  see run
-    from analytics.storage import open_store  # noqa: PLC0415  see run
 
-    store = open_store(place.url, place.options)
-    if not may_be_absent and not store.exists():
-        raise AnalyticsError(f"There is no history at {place.url}: nothing has been shipped there yet.")
-    with History(store, place.cache) as history:
+    with History(_asked(place, may_be_absent=may_be_absent), place.cache) as history:
         for file in history.broken:
             click.echo(f"Warning: left out, it cannot be read: {file.path} ({file.reason})", err=True)
         yield history
@@ -209,32 +248,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise click.UsageError(f"{text!r} is no parameter; write NAME=VALUE.")
     return name, value
-
-
-def _show(table: Any, form: str) -> None:
-    if form == "json":
-        click.echo(json.dumps(table.records(), indent=2, default=str))
-    elif form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(table.columns)
-        writer.writerows(["" if value is None else value for value in row] for row in table.rows)
-    else:
-        _print(table)
-
-
-def _print(table: Any) -> None:
-    from rich.console import Console  # noqa: PLC0415  only where people read
-    from rich.table import Table as Drawn  # noqa: PLC0415  see above
-
-    drawn = Drawn(box=None, pad_edge=False)
-    for column in table.columns:
-        drawn.add_column(column, overflow="fold")
-    for row in table.rows:
-        drawn.add_row(*["" if value is None else str(value) for value in row])
-    console = Console(highlight=False, markup=False)
-    console.print(drawn)
-    if not table.rows:
-        click.echo("no rows", err=True)
 
 
 if __name__ == "__main__":

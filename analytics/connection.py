@@ -16,9 +16,10 @@ from typing import Any, Self
 
 import duckdb
 
-from analytics.errors import QueryError
+from analytics.errors import AnalyticsError, QueryError
 from analytics.listing import Broken, Listing, defect, look
 from analytics.mirror import default_folder, mirror
+from analytics.place import URL, default_url
 from analytics.privacy import quoted_list
 from analytics.storage import EventStore, open_store
 from analytics.views import create_views, defect_of
@@ -213,19 +214,23 @@ class History:
 _READING = frozenset({"description", "df", "fetchnumpy", "interrupt", "pl", "rowcount"})
 
 
-def connect(url: str, options: Mapping[str, Any] | None = None, cache: Path | None = None) -> History:
+def connect(url: str | None = None, options: Mapping[str, Any] | None = None, cache: Path | None = None) -> History:
     """Open the history at a URL as a locked, read-only DuckDB connection.
 
     Args:
-        url: of any kind that fsspec knows.
+        url: of any kind that fsspec knows, None for where the environment says that it lies.
         options: what its filesystem needs, credentials included.
         cache: where copies of a remote history's files lie, None for the user's cache.
 
     Raises:
         UnsafeUrlError: the URL carries a secret.
         StoreUnreachableError: the place does not answer. An empty place is an empty history.
+        AnalyticsError: nobody said where it lies.
     """
-    return History(open_store(url, options), cache)
+    place = url or default_url()
+    if not place:
+        raise AnalyticsError(f"Say where the history lies: a URL, or the variable {URL}.")
+    return History(open_store(place, options), cache)
 
 
 def _unlocked() -> duckdb.DuckDBPyConnection:

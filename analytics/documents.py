@@ -23,15 +23,19 @@ PAGE = Path("docs/events.md")
 _INTRODUCTION = """\
 # Events
 
-What happens to a model is an event, its failures too. Every kind is announced on Prefect's event stream; what is kept
-becomes a row of `events`, with the fields below. One event has one id: sent twice, it counts once. Times are in UTC.
-Ask with `availability usage sql "select …"`, with a named query, or with any DuckDB client on the published file.
+What happens to a model is an event, its failures too. What is kept becomes a row of `events`, with the fields below. On
+Prefect's event stream flows announce those that a trigger may wait for, under the name given here: an event of a model
+is about the resource `model.<org/name>`, named `<org/name>@<revision>`; those of a source, a store and the history are
+about `source.<name>`, `storage.<folder>` and `history.<place>`. Labels tell what automations match without reading a
+payload: `availability.repair` (who starts the repair of what is corrupted), `availability.outcome` (`succeeded` or
+`failed`) of a download, `availability.breaker` of a source. One event has one id: sent twice, it counts once. Times are
+in UTC. How all of this is used is told in [history.md](history.md), who is told of what in [running.md](running.md).
 """
 _FIELDS = (
     "Every event has `event_id`, `event_time` and `kind`; `date` is the day of `event_time` and the folder it lies in."
 )
 _VIEWS = (
-    "Views are read like tables. Those with parameters are called with all of them: `from intervals(60, 2, now())`."
+    "Views are read like tables. Those with parameters are called with all of them: `from intervals(90, 2, now())`."
 )
 
 
@@ -40,7 +44,10 @@ def events_page() -> str:
     parts = [
         _INTRODUCTION,
         "## Kinds\n",
-        _table(("Kind", "On Prefect's stream", "What it says", "Needs", "Usually has", "Kept"), _kinds()),
+        _table(
+            ("Kind", "On Prefect's stream", "What it says", "Needs", "Usually has", "On the stream also", "Kept"),
+            _kinds(),
+        ),
         f"## Fields\n\n{_FIELDS}\n",
         _table(("Field", "Type", "Bounds", "What it says"), _fields()),
         f"## Views\n\n{_VIEWS}\n",
@@ -78,6 +85,7 @@ def _kinds() -> list[Sequence[str]]:
             " ".join(part for part in (kind.sentence, kind.failure) if part),
             _names(kind.required),
             _names(kind.usual),
+            _names(kind.announced),
             "yes" if kind.kept else "no",
         )
         for kind in KINDS.values()

@@ -23,6 +23,7 @@ class Kind:
         failure: what it says when `success` is false; empty when it cannot fail.
         required: the fields it must carry.
         usual: the fields it carries when they are known.
+        announced: what the announcement on the stream carries besides.
         kept: whether it is history; what is not is only announced.
     """
 
@@ -32,6 +33,7 @@ class Kind:
     failure: str = ""
     required: tuple[str, ...] = ("model_id",)
     usual: tuple[str, ...] = ()
+    announced: tuple[str, ...] = ()
     kept: bool = True
 
 
@@ -51,12 +53,24 @@ _TABLE = (
         "{model_id} could not be fetched from {source}: {error_kind}, after {attempts} attempts.",
         ("model_id", "success", "source"),
         ("revision", "commit_hash", "bytes_needed", "bytes_fetched", "seconds", "attempts", "error_kind"),
+        ("download_id", "message", "tried", "advice"),
     ),
     Kind(
         "progress",
         "model.download.progress",
         "{model_id}: {bytes_fetched} of {bytes_needed} bytes.",
         usual=("revision", "bytes_needed", "bytes_fetched"),
+        announced=(
+            "download_id",
+            "phase",
+            "percent",
+            "bytes_done",
+            "bytes_total",
+            "bytes_per_second",
+            "seconds_left",
+            "retries",
+            "waiting",
+        ),
         kept=False,
     ),
     Kind(
@@ -64,6 +78,7 @@ _TABLE = (
         "model.available",
         "{model_id} is available.",
         usual=("revision", "commit_hash", "size_bytes"),
+        announced=("bytes_fetched", "seconds"),
     ),
     Kind(
         "check",
@@ -79,6 +94,7 @@ _TABLE = (
         "{model_id} has a defect: {error_kind}.",
         required=("model_id", "error_kind"),
         usual=("revision", "commit_hash", "size_bytes", "details"),
+        announced=("findings", "findings_total", "auto_repair_enabled"),
     ),
     Kind(
         "repair",
@@ -87,6 +103,7 @@ _TABLE = (
         "{model_id} could not be repaired: {error_kind}.",
         ("model_id", "success"),
         ("revision", "action", "seconds", "bytes_needed", "bytes_fetched", "source", "attempts", "error_kind"),
+        ("repair_id", "actions", "health_improvement"),
     ),
     Kind(
         "status",
@@ -177,6 +194,39 @@ _TABLE = (
         "The store is nearly full: {size_bytes} bytes.",
         required=(),
         usual=("store", "size_bytes", "details"),
+        announced=(
+            "used_percent",
+            "level",
+            "disk_total_bytes",
+            "disk_free_bytes",
+            "models_bytes",
+            "quota_bytes",
+            "advice",
+        ),
+    ),
+    Kind(
+        "unavailable",
+        "model.unavailable",
+        "{model_id} has not been available for some time: it is {status}.",
+        required=("model_id", "status"),
+        usual=("revision",),
+        announced=("since", "minutes", "advice"),
+        kept=False,
+    ),
+    Kind(
+        "downloads_failing",
+        "downloads.failing",
+        "Too large a share of the downloads of late has failed.",
+        required=(),
+        announced=("downloads", "failures", "failure_percent", "models", "window_hours"),
+        kept=False,
+    ),
+    Kind(
+        "slower_load",
+        "model.load.slower",
+        "{model_id} loads more slowly than it used to.",
+        announced=("recent_p50_seconds", "baseline_p50_seconds", "slower_by", "reason"),
+        kept=False,
     ),
     Kind(
         "load",

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ class Place:
         cache: copies of a remote history's files, None for the user's cache.
         options: what the filesystem needs.
         salt: with which users are hashed; empty when nobody said.
+        retention_days: how many days are kept besides today; 0 keeps all.
+        published_days: how much of the history the published file holds.
+        keep: takes the figures of each model after tending, and when they were asked for.
+        is_elsewhere: whether an option has named another history than the one that the spool belongs to.
     """
 
     url: str
@@ -36,6 +41,16 @@ class Place:
     cache: Path | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     salt: bytes = b""
+    retention_days: int = 0
+    published_days: float = 90
+    keep: Callable[[Any, datetime], None] | None = None
+    is_elsewhere: bool = False
+
+
+def default_url() -> str:
+    """Return where the environment says that history lies; empty when it does not say."""
+    state = os.environ.get(STATE)
+    return os.environ.get(URL) or (f"{state}/history" if state else "")
 
 
 def place_of(context: click.Context, url: str | None) -> Place:
@@ -43,10 +58,9 @@ def place_of(context: click.Context, url: str | None) -> Place:
     place = context.find_object(Place)
     if place is None:
         state = os.environ.get(STATE)
-        default = os.environ.get(URL) or (f"{state}/history" if state else "")
-        place = Place(default, Path(state) / "spool" if state else None)
+        place = Place(default_url(), Path(state) / "spool" if state else None)
     if url:
-        place = replace(place, url=url)
+        place = replace(place, url=url, is_elsewhere=True)
     if not place.url:
         raise click.UsageError(f"Say where the history lies: --url, or the variable {URL}.")
     return place

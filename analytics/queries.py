@@ -64,8 +64,9 @@ def find(name: str) -> SqlFile:
     """
     found = named_queries().get(name)
     if found is None:
-        near = get_close_matches(name, named_queries(), 3) or sorted(named_queries())
-        raise UnknownQueryError(f"No query is named {name!r}. Did you mean {', '.join(near)}?")
+        near = get_close_matches(name, named_queries(), 3)
+        hint = f"Did you mean {', '.join(near)}?" if near else f"There are {', '.join(sorted(named_queries()))}."
+        raise UnknownQueryError(f"No query is named {name!r}. {hint}")
     return found
 
 

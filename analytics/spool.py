@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-RECORD, LOCK = "shipped.json", ".shipping"
+RECORD, LOCK, TENDING = "shipped.json", ".shipping", ".tending"
 BATCH_BYTES = 32 * 1024**2
 """What is sent at once."""
 FOREIGN_REST_SECONDS = 24 * 3600
@@ -44,11 +44,22 @@ class Spool:
     @contextmanager
     def shipping(self) -> Iterator[bool]:
         """Say whether we may ship now. Two at once would do no harm, only the work twice."""
-        try:
-            file = (self.folder / LOCK).open("w")
-        except FileNotFoundError:  # no spool: nothing to ship
+        if not self.folder.is_dir():  # no spool: nothing to ship
             yield False
             return
+        with self._alone(LOCK) as ours:
+            yield ours
+
+    @contextmanager
+    def tending(self) -> Iterator[bool]:
+        """Say whether we may do everything else now: the same, for longer."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._alone(TENDING) as ours:
+            yield ours
+
+    @contextmanager
+    def _alone(self, name: str) -> Iterator[bool]:
+        file = (self.folder / name).open("w")
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -102,6 +113,20 @@ class Spool:
         deleted = sum(self._delete(name, shipped.get(name, 0), now) for name in self.sizes())
         self._write(shipped, ())
         return deleted
+
+    def has_news(self) -> bool:
+        """Say whether anything came since the last shipment; a segment stays as long as its writer lives."""
+        shipped, sending = self._record()
+        return bool(sending) or any(size > shipped.get(name, 0) for name, size in self.sizes().items())
+
+    def is_tended(self) -> bool:
+        """Say whether somebody on this machine is tending just now."""
+        with suppress(FileNotFoundError), (self.folder / TENDING).open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
     def size_bytes(self) -> int:
         """Return what the segments hold together."""

@@ -5,6 +5,7 @@
     rejected/date=D/<digest>.parquet                            what was refused at the door, with the reason
     erased/<id>.json                                            who or what has been forgotten
     marts/usage.duckdb                                          the published file
+    marts/tended.json                                           when the day's work was done last
 
 A name never shows half of its content, and no file is ever changed under its name. Credentials belong to the
 environment or to the storage options, never into the URL.
@@ -27,7 +28,7 @@ from analytics.errors import StoreUnreachableError
 from analytics.privacy import refuse_credentials, without_credentials
 
 HOT, COLD, REJECTED, ERASED = "events/hot", "events/cold", "rejected", "erased"
-MART = "marts/usage.duckdb"
+MART, TENDED = "marts/usage.duckdb", "marts/tended.json"
 STALE_SECONDS = 24 * 3600
 """When a temporary file's writer is certainly gone."""
 

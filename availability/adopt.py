@@ -10,7 +10,7 @@ from pathlib import Path
 from availability import road
 from availability.catalog import Catalog
 from availability.download import Download
-from availability.ensure import attempt, failed_outcome, ready_outcome
+from availability.ensure import attempt, failed_outcome, ready_outcome, recorded
 from availability.errors import EnhancedModelAvailabilityError, IncompleteModelError, UsageError
 from availability.integrity import Finding
 from availability.model import FileRecord
@@ -38,9 +38,10 @@ def adopt(download: Download, folder: Path, catalog: Catalog) -> EnsureOutcome:
     try:
         with download.held():
             download.begun = True
-            return ready_outcome(download, _take_over(download, folder))
+            ready = _take_over(download, folder)
     except EnhancedModelAvailabilityError as error:
-        return failed_outcome(download, catalog, error)
+        return recorded(download, failed_outcome(download, catalog, error))
+    return recorded(download, ready_outcome(download, ready))
 
 
 def _take_over(download: Download, folder: Path) -> Ready:

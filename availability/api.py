@@ -4,47 +4,33 @@ Each function reads the settings (environment, `.env`) unless it is given some, 
 asks often makes a `Workspace` once and passes it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Literal
 
 from availability.adopt import adopt as adopt_folder
-from availability.catalog import Catalog, load_catalog
 from availability.check import Mode, Order, check_models, stored_or_listed
 from availability.checks import CheckOutcome
 from availability.checkup import observe_system
-from availability.download import Download, current_user
-from availability.ensure import ProgressListener, ensure_all, requests_for
+from availability.download import Download
+from availability.ensure import ProgressListener, ensure_all
 from availability.errors import UsageError
 from availability.inventory import ModelStatus, known_ids, model_status
-from availability.lease import is_held
+from availability.managing import parse_priority
 from availability.mending import repair_model
+from availability.opening import catalog_of, open_workspace
 from availability.outcome import Ensured, EnsureOutcome
 from availability.overview import Overview
 from availability.pace import Pace
 from availability.repairs import RepairOutcome, RepairType
+from availability.requests import requests_for
 from availability.rotation import parse_share
-from availability.settings import Settings, load_settings
 from availability.settings.groups import MEBIBYTE
+from availability.sweep import record_end, record_inventory
 from availability.system_health import SystemHealth
 from availability.transfer.meter import Progress
 from availability.workspace import Workspace
-
-
-def open_workspace(settings: Mapping[str, object] | None = None, *, token: str | None = None) -> Workspace:
-    """Return the doors of an installation.
-
-    Args:
-        settings: values by dotted name, such as `{"storage.models_directory": "/models"}`; they win over the
-            environment, which wins over `.env`, which wins over the defaults.
-        token: for private and gated models; None takes `HF_TOKEN` or what `hf auth login` has left.
-
-    Raises:
-        SettingsError: a value is out of its bounds.
-    """
-    return Workspace(load_settings(settings), token)
 
 
 def ensure(
@@ -53,6 +39,8 @@ def ensure(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     variant: str | None = None,
+    priority: str | None = None,
+    limit_mbps: float = 0,
     on_progress: Callable[[Progress], None] | None = None,
     workspace: Workspace | None = None,
 ) -> Ensured:
@@ -63,6 +51,8 @@ def ensure(
         include: patterns of files to have; none means all.
         exclude: patterns of files to leave out.
         variant: a dtype (`fp16`), a quantisation (`Q4_K_M`) or a format (`safetensors`).
+        priority: `critical`, `high`, `normal` or `low`; None takes what the catalog says.
+        limit_mbps: a speed limit beside the shared one, in Mbit/s; 0 means none.
         on_progress: told how far it is, some twenty times a second.
         workspace: where; see `open_workspace`.
 
@@ -71,9 +61,16 @@ def ensure(
     """
     listener: ProgressListener | None = on_progress and (lambda _, progress: on_progress(progress))
     (outcome,) = ensure_models(
-        [model], include=include, exclude=exclude, variant=variant, on_progress=listener, workspace=workspace
+        [model],
+        include=include,
+        exclude=exclude,
+        variant=variant,
+        priority=priority,
+        limit_mbps=limit_mbps,
+        on_progress=listener,
+        workspace=workspace,
     )
-    return _ensured(outcome)
+    return ensured(outcome)
 
 
 def ensure_models(
@@ -82,6 +79,8 @@ def ensure_models(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     variant: str | None = None,
+    priority: str | None = None,
+    limit_mbps: float = 0,
     on_progress: ProgressListener | None = None,
     workspace: Workspace | None = None,
 ) -> list[EnsureOutcome]:
@@ -92,16 +91,25 @@ def ensure_models(
         include: as for `ensure`.
         exclude: as for `ensure`.
         variant: as for `ensure`.
+        priority: as for `ensure`.
+        limit_mbps: of all of them together.
         on_progress: told the model and how far it is, in any thread.
         workspace: where; see `open_workspace`.
 
     Raises:
-        UsageError: an id or the catalog cannot be understood; nothing was started.
+        UsageError: an id or the catalog cannot be understood, or nothing is named anywhere; nothing was started.
     """
     here = workspace or open_workspace()
-    catalog = _catalog(here.settings)
-    requests, refused = requests_for(here, catalog, models, include=include, exclude=exclude, variant=variant)
-    return [*ensure_all(here, requests, catalog=catalog, on_progress=on_progress), *refused]
+    catalog = catalog_of(here.settings)
+    if not models:
+        catalog.require_models()
+    urgency = None if priority is None else parse_priority(priority)
+    requests, refused = requests_for(
+        here, catalog, models, include=include, exclude=exclude, variant=variant, priority=urgency
+    )
+    outcomes = ensure_all(here, requests, catalog=catalog, on_progress=on_progress, limit_mbps=limit_mbps)
+    record_end(here, catalog, outcomes, refused, whole_catalog=not models)
+    return [*outcomes, *refused]
 
 
 def status(model: str, *, workspace: Workspace | None = None) -> ModelStatus:
@@ -111,7 +119,7 @@ def status(model: str, *, workspace: Workspace | None = None) -> ModelStatus:
         ModelNotFoundError, InvalidModelIdError: nobody knows the name.
     """
     here = workspace or open_workspace()
-    catalog = _catalog(here.settings)
+    catalog = catalog_of(here.settings)
     return model_status(here, catalog.resolve(model, known_ids(here)), catalog)
 
 
@@ -127,7 +135,7 @@ def status_all(
         workspace: where; one that is kept remembers its answer for `health.cache_ttl_seconds`.
     """
     here = workspace or open_workspace()
-    return here.overviews.answer(_catalog(here.settings), page=page, page_size=page_size, refresh=refresh)
+    return here.overviews.answer(catalog_of(here.settings), page=page, page_size=page_size, refresh=refresh)
 
 
 def system_health(*, refresh: bool = False, workspace: Workspace | None = None) -> SystemHealth:
@@ -138,7 +146,7 @@ def system_health(*, refresh: bool = False, workspace: Workspace | None = None) 
         workspace: as for `status_all`.
     """
     here = workspace or open_workspace()
-    return observe_system(here, _catalog(here.settings), refresh=refresh)
+    return observe_system(here, catalog_of(here.settings), refresh=refresh)
 
 
 def progress(model: str, *, workspace: Workspace | None = None) -> Progress | None:
@@ -146,22 +154,6 @@ def progress(model: str, *, workspace: Workspace | None = None) -> Progress | No
     here = workspace or open_workspace()
     found = status(model, workspace=here)
     return found.download.progress if found.download and found.is_running else None
-
-
-def cancel(model: str, *, workspace: Workspace | None = None) -> bool:
-    """Ask the process that downloads a model to end it for good; what has arrived is kept.
-
-    Returns:
-        Whether there was a running download to ask; it ends within a second.
-    """
-    here = workspace or open_workspace()
-    catalog = _catalog(here.settings)
-    target = catalog.resolve(model, known_ids(here))
-    record = here.controls.read(target)
-    if record is None or not record.state.is_active or not is_held(here.lease_path(target), record.download_id):
-        return False
-    here.controls.request_cancel(record, by=current_user())
-    return True
 
 
 def adopt(
@@ -178,13 +170,14 @@ def adopt(
         EnhancedModelAvailabilityError: it is not that model, or not all of it, or nobody can say.
     """
     here = workspace or open_workspace()
-    catalog = _catalog(here.settings)
+    catalog = catalog_of(here.settings)
     requests, refused = requests_for(here, catalog, [model], include=include, exclude=exclude)
     adopted = [
         adopt_folder(Download(here, request.model, request.selection), Path(folder), catalog) for request in requests
     ]
+    record_end(here, catalog, adopted, refused, whole_catalog=False)
     (outcome,) = [*adopted, *refused]
-    return _ensured(outcome)
+    return ensured(outcome)
 
 
 def check(
@@ -222,7 +215,7 @@ def check(
         ModelNotFoundError, UsageError: nobody knows a name, or `share` is none; nothing was read.
     """
     here = workspace or open_workspace()
-    catalog = _catalog(here.settings)
+    catalog = catalog_of(here.settings)
     known = frozenset(known_ids(here))
     chosen = [catalog.resolve(text, known) for text in models]
     try:
@@ -231,13 +224,16 @@ def check(
         raise UsageError(f"{error}.") from None
     health = here.settings.health
     limit = health.max_bytes_per_second if max_mib_per_second is None else max_mib_per_second * MEBIBYTE
-    return check_models(
+    outcomes = check_models(
         here,
         chosen or stored_or_listed(here, catalog, everything=everything),
         Order(Mode(mode), part, within_days, force=force),
         Pace.of(from_memory=from_memory, bytes_per_second=limit, max_seconds=max_seconds, stop=stop),
         on_outcome or (lambda _: None),
     )
+    if not models and mode != "full":
+        record_inventory(here, catalog)
+    return outcomes
 
 
 def repair(
@@ -263,28 +259,18 @@ def repair(
         ModelNotFoundError, UsageError: nobody knows the name or the type; nothing was done.
     """
     here = workspace or open_workspace()
-    catalog = _catalog(here.settings)
+    catalog = catalog_of(here.settings)
     target = catalog.resolve(model, frozenset(known_ids(here)))
     return repair_model(here, target, repair_type, dry_run=dry_run, from_memory=from_memory, on_progress=on_progress)
 
 
-def _ensured(outcome: EnsureOutcome) -> Ensured:
+def ensured(outcome: EnsureOutcome) -> Ensured:
+    """Return an outcome that went well.
+
+    Raises:
+        EnhancedModelAvailabilityError: what went wrong.
+    """
     if outcome.error is not None:
         raise outcome.error
     assert isinstance(outcome, Ensured)  # noqa: S101  without an error there is a path
     return outcome
-
-
-def _catalog(settings: Settings) -> Catalog:
-    """Read the catalog, and not again while its file is the same: who asks often would spend most of it here."""
-    try:
-        status = settings.catalog.stat()
-        seen = status.st_mtime_ns, status.st_size, status.st_ino
-    except OSError:
-        seen = None
-    return _read_catalog(settings.catalog, settings.catalog_was_chosen, seen)
-
-
-@lru_cache(maxsize=8)
-def _read_catalog(path: Path, required: bool, seen: tuple[int, int, int] | None) -> Catalog:  # noqa: ARG001  the key
-    return load_catalog(path, required=required)

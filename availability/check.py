@@ -18,8 +18,10 @@ from availability.contents import NOTHING_READ, Contents, Read
 from availability.diagnosis import Observation, diagnose
 from availability.digests import CHUNK_BYTES
 from availability.errors import HealthCheckFailedError
+from availability.events import of_check
 from availability.findings import Finding, FindingKind
-from availability.model import ModelId
+from availability.inventory import model_status
+from availability.model import Commit, ModelId
 from availability.noting import Judgement, note
 from availability.outcome import ExitCode
 from availability.pace import Pace
@@ -104,10 +106,11 @@ def check_model(workspace: Workspace, model: ModelId, order: Order, pace: Pace |
     """Check one model at one revision; what kept it from being checked is part of the outcome."""
     began_at, began = time(), monotonic()
     structure = observe(workspace, model)
-    if structure is None:
-        return CheckOutcome(model, order.mode.value, began_at, error=_not_here(model), is_complete=False)
-    pace = pace or Pace()
     earlier = workspace.checks.read(model)
+    if structure is None:
+        absent = CheckOutcome(model, order.mode.value, began_at, error=not_here(model), is_complete=False)
+        return _recorded(workspace, absent, None, earlier, order)
+    pace = pace or Pace()
     young = None if order.force else _young_outcome(workspace, earlier, order, pace)
     if young is not None and earlier.fingerprint == _fingerprint(workspace, structure):
         return replace(young, reused=True)
@@ -121,6 +124,18 @@ def check_model(workspace: Workspace, model: ModelId, order: Order, pace: Pace |
         under_way = {path: told for path, told in under_way.items() if path not in read.finished}
         left = Remembered(outcome, _fingerprint(workspace, structure), under_way, proofs)
         workspace.checks.write(model, left)
+    return _recorded(workspace, outcome, structure.commit, earlier, order)
+
+
+def _recorded(
+    workspace: Workspace, outcome: CheckOutcome, commit: Commit | None, earlier: Remembered, order: Order
+) -> CheckOutcome:
+    """Leave an outcome to the history, if anything is to be left; where something is or was wrong, the status too."""
+    if order.remember:
+        known = earlier.outcome.findings if earlier.outcome else ()
+        is_news = bool(outcome.findings or known) and commit is not None
+        status = model_status(workspace, outcome.model, Catalog()) if is_news and workspace.history.is_on else None
+        workspace.history.record(of_check(outcome, commit, known, status))
     return outcome
 
 
@@ -251,7 +266,8 @@ def _oldest(workspace: Workspace, model: ModelId) -> float:
     return outcome.oldest_check or 0.0 if outcome else 0.0
 
 
-def _not_here(model: ModelId) -> HealthCheckFailedError:
+def not_here(model: ModelId) -> HealthCheckFailedError:
+    """Return the error of a model of which nothing is in the store."""
     return HealthCheckFailedError(
         f"{model} cannot be checked: there is no snapshot of it in the store.",
         advice=(f"Fetch it: availability ensure {model}",),

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from availability.durable import replace_content
-from availability.errors import EnhancedModelAvailabilityError, ErrorRecord
+from availability.error import ErrorRecord
+from availability.errors import EnhancedModelAvailabilityError
 from availability.findings import Finding, FindingKind, FindingRecord, Severity
 from availability.model import FileRecord, ModelId
 from availability.record import Proof, Signature

@@ -3,7 +3,7 @@
 No content is read here beyond headers; a check that reads it is `availability.check`'s, and its outcome is used.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from time import monotonic, time
 
 from availability.catalog import Catalog
@@ -24,7 +24,6 @@ def observe_health(
     catalog: Catalog,
     *,
     outcome: CheckOutcome | None = None,
-    load_seconds: Mapping[str, Sequence[float]] | None = None,
     configuration: Mapping[str, Mapping[str, object]] | None = None,
 ) -> HealthReport:
     """Return how healthy a model is.
@@ -34,14 +33,13 @@ def observe_health(
         model: which.
         catalog: for its status.
         outcome: a check that was just made; None takes the one that was left by the last.
-        load_seconds: by model id, how long its latest loads took, as far as they were reported.
         configuration: of the checkers, by name.
     """
     began = monotonic()
     is_fresh = outcome is not None
     outcome = outcome or workspace.checks.read(model).outcome
     status = model_status(workspace, model, catalog)
-    context = HealthContext(workspace.settings, status, outcome, is_fresh, load_seconds or {})
+    context = HealthContext(workspace.settings, status, outcome, is_fresh)
     snapshot = workspace.store.snapshot(model, status.commit) if status.commit else None
     results = (
         run_checkers(context, model, snapshot, configuration) if snapshot is not None and snapshot.is_dir() else {}

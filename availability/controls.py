@@ -1,20 +1,22 @@
-"""Small records beside the journals: what a download is doing, and what somebody wants of it.
+"""Small records beside the journals: what a download is doing, written by the process that downloads.
 
-The process that downloads writes the first and reads the second; anybody else does it the other way round. Nothing
-hangs on a process being alive: whether the one that wrote a record still is, its lease tells.
+What somebody wants of it lies beside them (`availability.orders`). Nothing hangs on a process being alive: whether the
+one that wrote a record still is, its lease tells.
 """
 
+import getpass
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from time import time
 from typing import Any
 
 from availability.durable import write_atomically
 from availability.model import ModelId
+from availability.selection import Selection
 from availability.transfer.meter import Progress
 
 _DOWNLOAD = ".download.json"
@@ -50,7 +52,10 @@ class DownloadRecord:
         progress: its figures; None before the plan was made.
         started_at: seconds since the epoch.
         updated_at: when this record was written, seconds since the epoch.
-        reason: why it failed or was cancelled, None otherwise.
+        reason: why it failed, was paused or was cancelled, None otherwise.
+        selection: which of the model's files were asked for.
+        runner: who runs it, for people: a user and a process, or a flow run.
+        limit_mbps: the speed limit for it alone in Mbit/s, None when there is none.
     """
 
     download_id: str
@@ -62,6 +67,9 @@ class DownloadRecord:
     started_at: float
     updated_at: float
     reason: str | None = None
+    selection: Selection = field(default_factory=Selection)
+    runner: str = ""
+    limit_mbps: float | None = None
 
     @property
     def model(self) -> ModelId:
@@ -75,7 +83,7 @@ class DownloadRecord:
 
 
 class Controls:
-    """The records of a store: `<root>/<model>.download.json` and `<root>/<model>.cancel.json`."""
+    """The records of a store: `<root>/<model>.download.json`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -116,24 +124,17 @@ class Controls:
         """Return the record in a file, None when it is none."""
         return _read(self._root / name)
 
-    def request_cancel(self, record: DownloadRecord, *, by: str) -> None:
-        """Ask the process that runs this download to end it for good."""
-        request = {"download_id": record.download_id, "by": by, "at": time()}
-        write_atomically(self._cancel_path(record.model), json.dumps(request).encode())
-
-    def cancelled_by(self, model: ModelId, download_id: str) -> str | None:
-        """Return who asked to cancel this very download, None when nobody did."""
-        try:
-            request = json.loads(self._cancel_path(model).read_bytes())
-            return str(request["by"]) if request["download_id"] == download_id else None
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
-            return None
-
     def _download_path(self, model: ModelId) -> Path:
         return self._root / f"{model.key}{_DOWNLOAD}"
 
-    def _cancel_path(self, model: ModelId) -> Path:
-        return self._root / f"{model.key}.cancel.json"
+
+@cache
+def current_user() -> str:
+    """Return who is asking, for records of what people did."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def _read(path: Path) -> DownloadRecord | None:
@@ -141,6 +142,16 @@ def _read(path: Path) -> DownloadRecord | None:
         content: dict[str, Any] = json.loads(path.read_bytes())
         progress = content.pop("progress")
         state = DownloadState(content.pop("state"))
-        return DownloadRecord(state=state, progress=Progress(**progress) if progress else None, **content)
+        chosen = {name: _plain(value) for name, value in content.pop("selection", {}).items()}
+        return DownloadRecord(
+            state=state,
+            progress=Progress(**progress) if progress else None,
+            selection=Selection(**chosen),
+            **content,
+        )
     except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _plain(value: object) -> Any:
+    return tuple(value) if isinstance(value, list) else value

@@ -4,7 +4,7 @@ Only arithmetic: bytes in, digests out. hashlib and blake3 release the GIL, so h
 """
 
 import hashlib
-from typing import Protocol
+from typing import Protocol, Self
 
 from blake3 import blake3
 
@@ -30,6 +30,9 @@ class Hasher(Protocol):
 
     def hexdigest(self) -> str:
         """Return the digest so far in lower-case hexadecimal."""
+
+    def copy(self) -> Self:
+        """Return another one that goes on from here."""
 
 
 def publisher_hasher(file: FileRecord) -> Hasher:

@@ -1,14 +1,13 @@
 """The road taken without an orchestrator: what the command line and Python programs call.
 
-The order of the steps is the one of `flows.ensure_models`; tenacity repeats what can pass, by the delays of
-`availability.retry`, where Prefect does it there.
+It is the road of `flows.ensure_models`; tenacity repeats what can pass, by the delays of `availability.retry`, where
+Prefect does it there.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from random import SystemRandom
 from threading import Event
 from typing import TypeVar
@@ -16,84 +15,35 @@ from typing import TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from availability import road
-from availability.catalog import Catalog, Priority
+from availability.catalog import Catalog
 from availability.download import Download
 from availability.errors import (
     DownloadFailedError,
     EnhancedModelAvailabilityError,
-    FeatureOffError,
     ModelNotFoundError,
     StorageError,
     TransientError,
 )
+from availability.events import of_ensured
 from availability.inventory import ModelStatus, known_ids, model_status
+from availability.limits import bytes_per_second
 from availability.model import ModelId, parse_model_id
-from availability.outcome import Ensured, EnsureOutcome, refused_outcome
+from availability.outcome import Ensured, EnsureOutcome
 from availability.plan import Plan
+from availability.requests import Request, most_needed_first
 from availability.retry import may_pass, retry_delays
 from availability.road import Ready
-from availability.selection import Selection
 from availability.status import Availability
 from availability.storage import storage_errors
 from availability.transfer.meter import Progress
+from availability.transfer.throttle import Throttle
+from availability.turns import Job, take_turns
 from availability.workspace import Workspace
 
 T = TypeVar("T")
+Outcome = TypeVar("Outcome", bound=EnsureOutcome)
 
 ProgressListener = Callable[[ModelId, Progress], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One model that is asked for, which of its files, and how urgent it is."""
-
-    model: ModelId
-    selection: Selection
-    priority: Priority = Priority.NORMAL
-
-
-def requests_for(
-    workspace: Workspace,
-    catalog: Catalog,
-    texts: Sequence[str],
-    *,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    variant: str | None = None,
-    priority: Priority | None = None,
-) -> tuple[list[Request], list[EnsureOutcome]]:
-    """Return what is asked for, each model once and the most urgent first, and an outcome for each unknown name.
-
-    Args:
-        workspace: whose store may know a name, and whose policy holds.
-        catalog: its aliases are understood, and its patterns hold where none are given here.
-        texts: what was typed; none means every model of the catalog, the most urgent first.
-        include: patterns of files to have.
-        exclude: patterns of files to leave out.
-        variant: a dtype, a quantisation or a format.
-        priority: how urgent they are; None takes what the catalog says.
-
-    Raises:
-        InvalidModelIdError: a text can be no id.
-    """
-    requests: dict[ModelId, Request] = {}
-    refused: list[EnsureOutcome] = []
-    known = frozenset(known_ids(workspace))
-    policy = workspace.settings.admission.pickle_policy
-    for text in texts or [str(entry.model) for entry in catalog]:
-        try:
-            model = catalog.resolve(text, known)
-        except ModelNotFoundError as error:
-            refused.append(refused_outcome(text, error))
-            continue
-        entry = catalog.entry(model)
-        if entry is not None and not (include or exclude or variant):
-            selection = Selection(entry.include, entry.exclude, entry.variant, policy)
-        else:
-            selection = Selection(tuple(include), tuple(exclude), variant, policy)
-        urgency = priority or (entry.priority if entry is not None else Priority.NORMAL)
-        requests[model] = Request(model, selection, urgency)
-    return sorted(requests.values(), key=lambda request: request.priority), refused
 
 
 def ensure_all(
@@ -104,16 +54,18 @@ def ensure_all(
     on_progress: ProgressListener | None = None,
     stop: Event | None = None,
     download_id: str | None = None,
+    limit_mbps: float = 0.0,
 ) -> list[EnsureOutcome]:
     """Ensure several models, some at once; one model's failure does not stop the others.
 
     Args:
         workspace: where.
-        requests: in the order in which they are begun.
+        requests: in the order in which they are begun; what the catalog wants is begun in the order of need.
         catalog: for the status they end with.
         on_progress: told how far each is, in any thread.
         stop: set to end all of them.
         download_id: the id of all of them; one each when None.
+        limit_mbps: the speed limit of all of them together, in Mbit/s; 0 is none but the shared one.
 
     Returns:
         One outcome for each request, in the same order.
@@ -121,29 +73,72 @@ def ensure_all(
     Raises:
         KeyboardInterrupt: passed on after every download has come to its end.
     """
-    stop = stop or Event()
-    at_once = min(len(requests), workspace.settings.download.max_concurrent_downloads) or 1
-
-    def one(request: Request) -> EnsureOutcome:
-        listener = partial(on_progress, request.model) if on_progress else None
-        download = Download(
+    stop, throttle = stop or Event(), Throttle(bytes_per_second(limit_mbps))
+    slots = workspace.settings.download.max_concurrent_downloads
+    downloads = [
+        Download(
             workspace,
             request.model,
             request.selection,
             priority=request.priority,
             download_id=download_id,
-            on_progress=listener,
+            on_progress=partial(on_progress, request.model) if on_progress else None,
             stop=stop,
-            sharers=at_once,
+            sharers=min(len(requests), slots),
+            throttle=throttle,
+            asked=request.asked,
         )
-        return ensure_one(download, catalog)
+        for request in requests
+    ]
+    seen = dict(zip(downloads, find_ready(downloads), strict=True))
+    return bring_absent(
+        workspace,
+        catalog,
+        seen,
+        lambda one: Job(one.steering, partial(ensure_one, one, catalog), one.tell_waiting),
+        stop,
+    )
 
-    with ThreadPoolExecutor(at_once, thread_name_prefix="model") as pool:
-        try:
-            return list(pool.map(one, requests))
-        except BaseException:
-            stop.set()
-            raise
+
+def find_ready(downloads: Sequence[Download]) -> list[Ensured | None]:
+    """Return the outcome of each model for which nothing has to be done, None for the others.
+
+    Those that are ready are left to the history all at once.
+    """
+    found = [(download, road.find_ready(download)) for download in downloads]
+    seen = [ready_outcome(download, ready) if ready else None for download, ready in found]
+    if downloads:
+        told = (of_ensured(download, ready) for download, ready in zip(downloads, seen, strict=True) if ready)
+        downloads[0].workspace.history.record(chain.from_iterable(told))
+    return seen
+
+
+def bring_absent(
+    workspace: Workspace,
+    catalog: Catalog,
+    seen: Mapping[Download, Ensured | None],
+    job_of: Callable[[Download], Job[EnsureOutcome]],
+    stop: Event,
+) -> list[EnsureOutcome]:
+    """Do what has to be done for models that are not ready, each when it is its turn; return all outcomes in order.
+
+    Args:
+        workspace: where others wait as well.
+        catalog: what it alone asks for is begun in the order of need.
+        seen: each download with the outcome of one that is ready.
+        job_of: what is done for one that is not.
+        stop: set when all shall end.
+
+    Raises:
+        BaseException: see `take_turns`.
+    """
+    absent = [download for download, ready in seen.items() if ready is None]
+    if not all(download.asked for download in absent):
+        absent = most_needed_first(workspace, catalog, absent)
+    slots = workspace.settings.download.max_concurrent_downloads
+    turns = take_turns(workspace.queue, [job_of(download) for download in absent], slots, stop)
+    brought = dict(zip(absent, turns, strict=True))
+    return [ready or brought[download] for download, ready in seen.items()]
 
 
 def plan_one(workspace: Workspace, request: Request) -> Plan | EnhancedModelAvailabilityError:
@@ -159,44 +154,19 @@ def plan_one(workspace: Workspace, request: Request) -> Plan | EnhancedModelAvai
 def ensure_one(download: Download, catalog: Catalog) -> EnsureOutcome:
     """Take one model from wherever it is to verified and published; a failure is part of the outcome."""
     try:
-        ready = road.find_ready(download)
-        if ready is None:
-            check_feature(download)
-            with download.held():
-                ready = _travel(download)
+        download.may_start()
+        with download.held():
+            # Another process may have brought it while we waited for it.
+            ready = road.find_ready(download) or attempt(download, lambda: road.travel(download))
     except EnhancedModelAvailabilityError as error:
-        return failed_outcome(download, catalog, error)
-    return ready_outcome(download, ready)
+        return recorded(download, failed_outcome(download, catalog, error))
+    return recorded(download, ready_outcome(download, ready))
 
 
-def check_feature(download: Download) -> None:
-    """Make sure that fetching is switched on.
-
-    Raises:
-        FeatureOffError: it is not; what is there and proven still serves.
-    """
-    if not download.workspace.settings.features.enhanced_downloads:
-        raise FeatureOffError(
-            f"{download.model} is not ready, and enhanced_downloads is switched off: nothing was started.",
-            advice=("Set ENHANCED_MODEL_FEATURES_ENHANCED_DOWNLOADS=true.",),
-        )
-
-
-def _travel(download: Download) -> Ready:
-    # Another process may have brought it while we waited for it.
-    ready = road.find_ready(download)
-    if ready is not None:
-        return ready
-    download.begun = True
-    made = attempt(download, lambda: road.plan(download))
-    road.reserve(download, made)
-    if made.absent:
-        attempt(download, lambda: road.fetch(download, made))
-    findings = road.check(download, made)
-    if findings:
-        attempt(download, lambda: road.repair(download, made, findings))
-        road.confirm(download, made)
-    return road.publish(download, made)
+def recorded(download: Download, outcome: Outcome) -> Outcome:
+    """Leave an outcome to the history, and return it."""
+    download.workspace.history.record(of_ensured(download, outcome))
+    return outcome
 
 
 def attempt(download: Download, step: Callable[[], T]) -> T:
@@ -216,7 +186,6 @@ def attempt(download: Download, step: Callable[[], T]) -> T:
         wait=lambda state: (*delays, 0.0)[state.attempt_number - 1],
         retry=retry_if_exception(may_pass),
         after=lambda state: _note_failure(download, state),
-        before_sleep=lambda _: download.note_retry(),
         sleep=download.sleep,
         reraise=True,
     )
@@ -243,6 +212,7 @@ def ready_outcome(download: Download, ready: Ready) -> Ensured:
         seconds=download.seconds,
         attempts=download.attempts,
         sources=download.meter.bytes_by_source,
+        step_seconds=download.meter.step_seconds,
     )
 
 
@@ -258,9 +228,11 @@ def failed_outcome(download: Download, catalog: Catalog, error: EnhancedModelAva
             download.meter.retries,
             tried=(*download.causes, *error.tried),
             advice=(
+                *error.advice,
                 "What has arrived is kept: ask again later, and only the rest is fetched.",
                 f"See whether {download.workspace.settings.hub.endpoint} can be reached from this machine.",
             ),
+            cause=error,
         )
     status = _status_now(download, catalog)
     return EnsureOutcome(
@@ -275,6 +247,7 @@ def failed_outcome(download: Download, catalog: Catalog, error: EnhancedModelAva
         seconds=download.seconds,
         attempts=download.attempts,
         sources=download.meter.bytes_by_source,
+        step_seconds=download.meter.step_seconds,
         error=error,
     )
 
@@ -290,7 +263,9 @@ def _status_now(download: Download, catalog: Catalog) -> ModelStatus | None:
 def name_near_ones(workspace: Workspace, catalog: Catalog, error: ModelNotFoundError) -> ModelNotFoundError:
     """Return what a source said of an unknown name, with the names known here that look like it."""
     near = error.near or catalog.near(parse_model_id(error.model_id).repo_id, known_ids(workspace))
-    return ModelNotFoundError(error.model_id, near=near, reason=error.reason)
+    named = ModelNotFoundError(error.model_id, near=near, reason=error.reason)
+    named.tried = error.tried
+    return named
 
 
 def _id_of(download: Download) -> str | None:

@@ -2,62 +2,12 @@
 
 An error says what happened, to which model, what was tried and what a person can do. Only `TransientError`
 is worth another attempt (`availability.retry` asks for exactly that); everything else ends the road at once.
-Nothing here formats for a terminal: `as_dict` is the one shape that `--json`, events and artifacts show.
 """
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Literal
 
-
-class ErrorRecord(TypedDict):
-    """An error as data: the `error` of an outcome.
-
-    `tried` lists every attempt or source with its cause, in order; `advice` lists what a person can do.
-    """
-
-    type: str
-    message: str
-    tried: list[str]
-    advice: list[str]
-
-
-class EnhancedModelAvailabilityError(Exception):
-    """Base of all errors raised on purpose by this project.
-
-    Attributes:
-        message: what happened, to which model, expected and got.
-        tried: what was done about it, one sentence each.
-        advice: what a person can do, one sentence each.
-    """
-
-    def __init__(self, message: str, *, tried: Sequence[str] = (), advice: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.message = message
-        self.tried = tuple(tried)
-        self.advice = tuple(advice)
-
-    def as_dict(self) -> ErrorRecord:
-        """Return the error as plain data."""
-        return ErrorRecord(
-            type=type(self).__name__,
-            message=self.message,
-            tried=list(self.tried),
-            advice=list(self.advice),
-        )
-
-    def __reduce__(self) -> tuple[object, ...]:
-        # Subclasses take other arguments than they hand to Exception, and Prefect pickles errors.
-        return _rebuild, (type(self), self.args, self.__dict__)
-
-
-def _rebuild(
-    kind: type[EnhancedModelAvailabilityError], args: tuple[object, ...], state: dict[str, object]
-) -> EnhancedModelAvailabilityError:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(state)
-    return error
-
+from availability.error import EnhancedModelAvailabilityError as EnhancedModelAvailabilityError  # noqa: PLC0414
 
 # --- wrong usage: nothing was started -------------------------------------------------------------------
 
@@ -85,8 +35,29 @@ class TransientError(EnhancedModelAvailabilityError):
     """It did not work this time; another attempt can."""
 
 
+FailureKind = Literal[
+    "unreachable", "stalled", "slow", "broken_off", "server_error", "malformed", "rate_limited", "unavailable"
+]
+"""How a source failed, as its record counts it; `unavailable` where nobody said more."""
+
+
 class SourceUnavailableError(TransientError):
-    """A source could not be reached, broke off or answered with a fault of its own."""
+    """A source could not be reached, broke off or answered with a fault of its own.
+
+    Attributes:
+        kind: how it failed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: FailureKind = "unavailable",
+        tried: Sequence[str] = (),
+        advice: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, tried=tried, advice=advice)
+        self.kind: FailureKind = kind
 
 
 class RateLimitedError(SourceUnavailableError):
@@ -96,9 +67,27 @@ class RateLimitedError(SourceUnavailableError):
         retry_after_seconds: what it asked for, None when it did not say.
     """
 
-    def __init__(self, message: str, *, retry_after_seconds: float | None, advice: Sequence[str] = ()) -> None:
-        super().__init__(message, advice=advice)
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float | None,
+        tried: Sequence[str] = (),
+        advice: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, kind="rate_limited", tried=tried, advice=advice)
         self.retry_after_seconds = retry_after_seconds
+
+
+class BudgetSpentError(RateLimitedError):
+    """A source takes no more requests for a while, by what it told before; it was not asked, and refused nothing."""
+
+
+class LeaseLostError(TransientError):
+    """Another process took the model over because this one had not renewed its lease in time.
+
+    It may be asked for again; whoever has lost it cannot go on.
+    """
 
 
 class DownloadIntegrityError(TransientError):
@@ -231,8 +220,20 @@ class FeatureOffError(FinalError):
     """What was asked for is switched off in the settings; nothing was started."""
 
 
+class NoRunsError(FinalError):
+    """No Prefect run can be started: there is no server, or nothing is deployed there."""
+
+
 class DownloadCancelledError(FinalError):
     """Somebody cancelled the download; cancelling is final and never retried."""
+
+
+class DownloadPausedError(FinalError):
+    """Somebody paused the download; it moves no byte until somebody lets it go on."""
+
+
+class NoDownloadError(FinalError):
+    """There is no download that the order could be meant for."""
 
 
 class DownloadFailedError(FinalError):
@@ -242,6 +243,7 @@ class DownloadFailedError(FinalError):
         model_id: the model.
         reason: the last cause.
         retry_count: how many retries there were after the first attempt.
+        cause: the last error, None when it is not known.
     """
 
     def __init__(
@@ -252,6 +254,7 @@ class DownloadFailedError(FinalError):
         *,
         tried: Sequence[str] = (),
         advice: Sequence[str] = (),
+        cause: EnhancedModelAvailabilityError | None = None,
     ) -> None:
         attempts = retry_count + 1
         super().__init__(
@@ -262,3 +265,4 @@ class DownloadFailedError(FinalError):
         self.model_id = model_id
         self.reason = reason
         self.retry_count = retry_count
+        self.cause = cause

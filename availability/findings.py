@@ -105,3 +105,20 @@ class Finding:
             severity=self.severity.value,
             cause=self.cause,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Published content that was found wrong on the way to making a model available, and had to be healed.
+
+    Attributes:
+        unknown: what of it nobody had seen before.
+        bytes_needed: what has to be fetched to heal it.
+        bytes_before: what each source had given until then.
+        began_seconds: how long the road had been going on.
+    """
+
+    unknown: tuple[Finding, ...]
+    bytes_needed: int
+    bytes_before: Mapping[str, int]
+    began_seconds: float

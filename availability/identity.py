@@ -2,7 +2,8 @@
 
 A model that is in the store already is completed, proven or healed as the commit it is; moving on to a newer one is an
 update, and a decision. So the trusted listing is, in this order: the one we recorded; what the hub says of the commit
-that stands here; what the client recorded of it; and for a model that is not here, what the hub says of the revision.
+that stands here; what the client recorded of it; and for a model that is not here, what the hub says of the revision,
+or what it said when a download of it began that is to go on while the hub is away.
 """
 
 import json
@@ -34,11 +35,21 @@ def find_listing(workspace: Workspace, model: ModelId) -> Listing:
     """
     commit = workspace.store.commit(model)
     if commit is None or not workspace.store.snapshot(model, commit).is_dir():
-        return workspace.source.listing(model)
+        return _listing_of_absent(workspace, model)
     record = workspace.records.read(model, commit)
     if record is not None:
         return record.listing
     return _listing_of_stored(workspace, model, commit)
+
+
+def _listing_of_absent(workspace: Workspace, model: ModelId) -> Listing:
+    try:
+        return workspace.source.listing(model)
+    except (SourceUnavailableError, OfflineError):
+        begun = workspace.begun.read(model)
+        if begun is None:
+            raise
+        return begun
 
 
 def _listing_of_stored(workspace: Workspace, model: ModelId, commit: Commit) -> Listing:

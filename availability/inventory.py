@@ -12,10 +12,12 @@ from typing import TypedDict
 
 from availability.catalog import Catalog
 from availability.controls import DownloadRecord
-from availability.errors import EnhancedModelAvailabilityError, ErrorRecord
+from availability.error import ErrorRecord
+from availability.errors import EnhancedModelAvailabilityError
 from availability.lease import is_held
 from availability.look import DamagedRanges, Look, look, revisions
 from availability.model import Commit, ModelId
+from availability.past import UNKNOWN, ModelPast
 from availability.status import Availability, Disk, Wanted, Work, availability_of
 from availability.workspace import Workspace
 
@@ -76,6 +78,7 @@ class ModelStatus:
         unverified: files that are there and not proven.
         download: the running or latest download, None when there was none.
         is_running: whether a living process is at it.
+        past: what the history says of it.
     """
 
     model: ModelId
@@ -90,6 +93,7 @@ class ModelStatus:
     unverified: tuple[str, ...]
     download: DownloadRecord | None
     is_running: bool
+    past: ModelPast = UNKNOWN
 
     def next_steps(self) -> list[str]:
         """Return what can be done next, as sentences with the command to type."""
@@ -111,6 +115,7 @@ class ModelStatus:
         Args:
             error: why nobody knows the name, for a name that nobody knows.
         """
+        used = self.past.last_used
         return StatusRecord(
             model_id=self.model.repo_id,
             revision=self.model.revision,
@@ -119,7 +124,7 @@ class ModelStatus:
             path=str(self.path) if self.path else None,
             size_mb=None if self.size_bytes is None else round(self.size_bytes / 1e6, 3),
             integrity_score=self.integrity_score,
-            performance_score=None,
+            performance_score=_rounded(self.past.performance_score(self.size_bytes)),
             last_health_check=self.oldest_check.isoformat() if self.oldest_check else None,
             missing_files=list(self.missing),
             damaged_ranges=list(self.damaged),
@@ -127,8 +132,8 @@ class ModelStatus:
             current_revision=self.commit,
             latest_revision=None,
             update_available=None,
-            uses_per_day=None,
-            last_used=None,
+            uses_per_day=_rounded(self.past.uses_per_day),
+            last_used=None if used is None else datetime.fromtimestamp(used, UTC).isoformat(),
             download=self._running(),
             next_steps=[*error.advice] if error else self.next_steps(),
             error=error.as_dict() if error else None,
@@ -192,6 +197,7 @@ def status_of(
         unverified=seen.unverified,
         download=download,
         is_running=is_running,
+        past=workspace.past.of(model.repo_id),
     )
 
 
@@ -207,3 +213,7 @@ def all_models(workspace: Workspace, catalog: Catalog) -> tuple[ModelId, ...]:
 def known_ids(workspace: Workspace) -> Iterator[str]:
     """Yield the ids of the models in the store."""
     return (model.repo_id for model in workspace.store.models())
+
+
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 4)

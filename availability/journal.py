@@ -6,20 +6,22 @@ matter: the marks may have reached the disk before the data. So the journal name
 and whoever continues it under another one keeps only the chunks that still have their digest (`Journal.distrusted`).
 
 Fixed layout, so that a mark is one four-byte write: a JSON header of `_HEADER_BYTES`, the marks (u32 each), the
-chunk digests (32 bytes each, zeros while unfinished). Not memory-mapped: a full disk would kill us with SIGBUS.
+chunk digests (32 bytes each, zeros while unfinished), and who sent what (`availability.provenance`). Not memory-mapped:
+a full disk would kill us with SIGBUS.
 """
 
 import json
 import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from availability.digests import CHUNK_BYTES, CHUNK_DIGEST_BYTES, chunk_count
 from availability.durable import write_whole
+from availability.provenance import Provenance
 
 _HEADER_BYTES = 1024
-_FORMAT = 1
+_FORMAT = 2
 _MARK = struct.Struct("<I")
 _UNFINISHED = bytes(CHUNK_DIGEST_BYTES)
 
@@ -39,7 +41,7 @@ class Journal:
 
     Attributes:
         marks: bytes received of each part, from the part's start.
-        tag: the ETag under which they were received, None before the first answer.
+        provenance: which source sent which chunk, and under which ETag.
         suspect: the whole digest did not match; the received bytes are compared with a second delivery.
         distrusted: written under another boot or on another machine, so the marks may promise too much.
     """
@@ -56,13 +58,13 @@ class Journal:
         self._chunk_count = chunk_count(size)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         self.marks = [0] * self._parts
-        self.tag: str | None = None
         self.suspect = False
         self.distrusted = False
         self._boot = _boot_id()
         self._chunks = bytearray(self._chunk_count * CHUNK_DIGEST_BYTES)
+        self.provenance = Provenance(self._descriptor, self._chunks_offset + len(self._chunks), self._chunk_count)
         if not self._load():
-            self.restart(tag=None)
+            self.restart()
 
     @property
     def received_bytes(self) -> int:
@@ -78,11 +80,13 @@ class Journal:
         self.marks[part] = received
         write_whole(self._descriptor, _MARK.pack(received), _HEADER_BYTES + part * _MARK.size)
 
-    def seal_chunk(self, index: int, digest: bytes) -> None:
-        """Note the digest of a chunk that is complete."""
+    def seal_chunk(self, index: int, digest: bytes, sources: Collection[str] | None = None) -> None:
+        """Note the digest of a chunk that is complete, and who sent it; None leaves that as it is known."""
         offset = index * CHUNK_DIGEST_BYTES
         self._chunks[offset : offset + CHUNK_DIGEST_BYTES] = digest
         write_whole(self._descriptor, digest, self._chunks_offset + offset)
+        if sources is not None:
+            self.provenance.own(index, sources)
 
     def chunk(self, index: int) -> bytes | None:
         """Return the digest of a chunk as it arrived, None while it is incomplete."""
@@ -104,29 +108,27 @@ class Journal:
                     break
                 kept += 1
             self.mark(part, kept * CHUNK_BYTES)
-        self._write_header(self.tag, suspect=self.suspect)
+        self._write_header(suspect=self.suspect)
         self.distrusted = False
 
     def chunks(self) -> bytes:
         """Return the digests of all chunks, 32 bytes each, zeros where one is incomplete."""
         return bytes(self._chunks)
 
-    def restart(self, *, tag: str | None) -> None:
-        """Forget everything that arrived; what comes next has this ETag."""
+    def restart(self) -> None:
+        """Forget everything that arrived, and who sent it."""
         # The marks first: cut off here, old marks must never stand under a new tag.
         self._write_marks([0] * self._parts)
-        self._write_header(tag, suspect=False)
+        self._write_header(suspect=False)
         self._chunks = bytearray(len(self._chunks))
         write_whole(self._descriptor, self._chunks, self._chunks_offset)
+        self.provenance.clear()
 
-    def receive_again(self) -> None:
-        """Begin a second delivery: the marks start over, the chunk digests of the first one stay."""
-        self._write_marks([0] * self._parts)
-        self._write_header(self.tag, suspect=True)
-
-    def adopt_tag(self, tag: str | None) -> None:
-        """Note the ETag of the first answer."""
-        self._write_header(tag, suspect=self.suspect)
+    def receive_again(self, parts: Collection[int] | None = None) -> None:
+        """Begin a second delivery, of some parts or of all: their marks start over, the chunk digests stay."""
+        again = range(self._parts) if parts is None else parts
+        self._write_marks([0 if part in again else mark for part, mark in enumerate(self.marks)])
+        self._write_header(suspect=True)
 
     def close(self) -> None:
         """Close the file; the marks stay for the next run."""
@@ -145,16 +147,19 @@ class Journal:
         lengths = (self.length(part) for part in range(self._parts))
         if any(mark > length for mark, length in zip(marks, lengths, strict=True)):
             return False
-        self.tag, self.suspect, self.marks = header["tag"], header["suspect"], marks
+        try:
+            self.provenance.load()
+        except (ValueError, KeyError, TypeError):
+            return False
+        self.suspect, self.marks = header["suspect"], marks
         self.distrusted = self._boot is None or header["boot"] != self._boot
         self._chunks[:] = content[self._chunks_offset :]
         return True
 
-    def _write_header(self, tag: str | None, *, suspect: bool) -> None:
-        self.tag, self.suspect = tag, suspect
-        header = {"of": self._identity, "tag": tag, "suspect": suspect, "boot": self._boot}
-        encoded = json.dumps(header, ensure_ascii=False).encode()  # escapes might not leave it enough room
-        write_whole(self._descriptor, encoded.ljust(_HEADER_BYTES)[:_HEADER_BYTES], 0)
+    def _write_header(self, *, suspect: bool) -> None:
+        self.suspect = suspect
+        header = {"of": self._identity, "suspect": suspect, "boot": self._boot}
+        write_whole(self._descriptor, json.dumps(header).encode().ljust(_HEADER_BYTES), 0)
 
     def _write_marks(self, marks: Sequence[int]) -> None:
         self.marks = list(marks)

@@ -17,7 +17,7 @@ from time import monotonic, time
 from filelock import SoftFileLease, Timeout
 
 from availability.durable import write_atomically
-from availability.errors import DownloadCancelledError, TransientError
+from availability.errors import DownloadCancelledError, LeaseLostError
 
 LEASE_SECONDS = 30.0
 """A holder that has not renewed its lease for so long has lost it; it renews three times as often."""
@@ -25,10 +25,6 @@ LEASE_SECONDS = 30.0
 _POLL_SECONDS = 0.1
 _NAMELESS_SECONDS = 2.0
 """How long a marker may be empty: its holder writes who he is at once, unless he or his machine dies just then."""
-
-
-class LeaseLostError(TransientError):
-    """Another process took the model over because this one had not renewed its lease in time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from threading import Event
 from time import monotonic, time
 from typing import assert_never, get_args
 
-from availability.check import Mode, Order, check_model
+from availability.catalog import Catalog
+from availability.check import Mode, Order, check_model, not_here
 from availability.checks import CheckOutcome
 from availability.controls import DownloadState
 from availability.download import Download
-from availability.ensure import attempt, check_feature
+from availability.ensure import attempt
 from availability.errors import (
     DownloadFailedError,
     EnhancedModelAvailabilityError,
@@ -26,7 +27,9 @@ from availability.errors import (
     UnverifiableError,
     UsageError,
 )
+from availability.events import of_repair
 from availability.integrity import examine
+from availability.inventory import model_status
 from availability.model import FileRecord, ModelId
 from availability.noting import Judgement, note
 from availability.pace import Pace
@@ -34,7 +37,7 @@ from availability.repairs import RepairOutcome, RepairType, Step
 from availability.road.fetching import bring, make_sure_of_room
 from availability.road.healing import Wound, heal
 from availability.selection import Selection
-from availability.structure import Placed, Structure, observe
+from availability.structure import Placed, Structure, find_snapshot, observe
 from availability.transfer.meter import Progress
 from availability.treatment import finding_of_content, steps_for
 from availability.workspace import Workspace
@@ -74,6 +77,8 @@ def repair_model(
     work = _Repair(download, repair_type, Pace(from_memory=from_memory, stop=stop))
     error: EnhancedModelAvailabilityError | None = None
     try:
+        if find_snapshot(workspace, model) is None:  # before anything is written: a mistyped name leaves no trace
+            raise not_here(model)
         if dry_run:
             work.plan(remember=False)
         else:
@@ -84,7 +89,7 @@ def repair_model(
         error = _told(download, caught)
     except OSError as caught:
         error = StorageError(f"{model} could not be repaired: {caught.strerror} ({caught.filename}).")
-    return RepairOutcome(
+    outcome = RepairOutcome(
         model=model,
         repair_id=download.download_id,
         repair_type=repair_type,
@@ -96,6 +101,9 @@ def repair_model(
         dry_run=dry_run,
         error=error,
     )
+    status = partial(model_status, workspace, model, Catalog())
+    workspace.history.record(of_repair(outcome, download.meter.bytes_by_source, status))
+    return outcome
 
 
 @dataclass(slots=True)
@@ -138,8 +146,7 @@ class _Repair:
         if not self.steps:
             return
         if any(step.bytes_needed for step in self.steps):
-            check_feature(self.download)
-        self.download.enter(DownloadState.DOWNLOADING)
+            self.download.enter(DownloadState.DOWNLOADING)
         try:
             for number, step in enumerate(self.steps):
                 self._take(number, step, structure)
@@ -201,7 +208,7 @@ class _Repair:
         self._take_staged(step.files)
 
         def fetch() -> None:
-            bring(download, structure.listing, [file for file in step.files if file.digest not in download.proven])
+            bring(download, structure.listing, step.files)
 
         attempt(download, fetch)
         download.check_lease()
@@ -257,5 +264,6 @@ def _told(download: Download, error: EnhancedModelAvailabilityError) -> Enhanced
         error.message,
         download.meter.retries,
         tried=(*download.causes, *error.tried),
-        advice=("What was healed stays healed: ask again later, and only the rest is fetched.",),
+        advice=(*error.advice, "What was healed stays healed: ask again later, and only the rest is fetched."),
+        cause=error,
     )

@@ -118,6 +118,11 @@ class FileRecord:
         return self.sha256 or self.blob_id
 
     @property
+    def row(self) -> list[str | int | None]:
+        """The record as a row of JSON; `FileRecord(*row)` reads it."""
+        return [self.path, self.size, self.blob_id, self.sha256, self.xet_hash]
+
+    @property
     def digest_kind(self) -> DigestKind:
         """How `digest` is computed: SHA-256 of the bytes, or the git blob id (SHA-1 with a header)."""
         return "sha256" if self.sha256 else "git-sha1"

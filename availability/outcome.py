@@ -6,16 +6,17 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TypedDict
 
+from availability.error import ErrorRecord
 from availability.errors import (
     DownloadFailedError,
     EnhancedModelAvailabilityError,
-    ErrorRecord,
     ModelNotFoundError,
     OfflineError,
     TransientError,
     UnverifiableError,
 )
-from availability.model import DEFAULT_REVISION
+from availability.fallback.decision import FallbackDecision, FallbackRecord
+from availability.model import DEFAULT_REVISION, ModelId
 from availability.status import Availability
 
 
@@ -61,6 +62,11 @@ class EnsureRecord(TypedDict):
     attempts: int
     total_retries: int
     sources: list[SourceRecord]
+    step_seconds: dict[str, float]
+    substituted: bool
+    served_model: str | None
+    served_path: str | None
+    fallback_decision: FallbackRecord | None
     error: ErrorRecord | None
 
 
@@ -80,7 +86,11 @@ class EnsureOutcome:
         seconds: from the start to the end, waiting for others included.
         attempts: how often bytes were asked for; 0 when none were needed.
         sources: bytes received, by source.
+        step_seconds: how long each step took: plan, fetch, check, repair, confirm, publish.
         error: what went wrong, None when all is verified.
+        fallback: what was decided about it then, None when nothing was.
+        stand_in: another model that is served in its place, None when none is.
+        stand_in_path: the folder of that one's snapshot.
     """
 
     model_id: str
@@ -94,7 +104,11 @@ class EnsureOutcome:
     seconds: float
     attempts: int
     sources: Mapping[str, int] = field(default_factory=dict)
+    step_seconds: Mapping[str, float] = field(default_factory=dict)
     error: EnhancedModelAvailabilityError | None = None
+    fallback: FallbackDecision | None = None
+    stand_in: ModelId | None = None
+    stand_in_path: Path | None = None
 
     @property
     def success(self) -> bool:
@@ -113,6 +127,7 @@ class EnsureOutcome:
 
     def as_dict(self) -> EnsureRecord:
         """Return the outcome as plain data."""
+        path = self.stand_in_path or self.path
         return EnsureRecord(
             model_id=self.model_id,
             revision=self.revision,
@@ -127,6 +142,11 @@ class EnsureOutcome:
             attempts=self.attempts,
             total_retries=self.total_retries,
             sources=[SourceRecord(source=name, bytes_fetched=count) for name, count in sorted(self.sources.items())],
+            step_seconds={step: round(seconds, 3) for step, seconds in self.step_seconds.items()},
+            substituted=self.stand_in is not None,
+            served_model=str(self.stand_in or ModelId(self.model_id, self.revision)) if path else None,
+            served_path=str(path) if path else None,
+            fallback_decision=self.fallback.as_dict() if self.fallback else None,
             error=self.error.as_dict() if self.error else None,
         )
 

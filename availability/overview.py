@@ -17,14 +17,14 @@ from threading import Lock
 from time import time
 from typing import TYPE_CHECKING, TypedDict, overload
 
-from availability.activity import Activity, key_of, model_of
+from availability.activity import KEY_SEPARATOR, Activity, key_of, model_of
 from availability.catalog import Catalog
 from availability.folders import Shelf
 from availability.index import Columns, read_columns, write_columns
 from availability.inventory import ModelStatus, model_status, status_of
 from availability.look import NOTHING
 from availability.memo import Memo
-from availability.model import is_commit
+from availability.model import DEFAULT_REVISION, is_commit
 from availability.status import Availability, Disk, Wanted, Work, availability_of
 
 if TYPE_CHECKING:
@@ -98,14 +98,9 @@ class Overview:
 
 
 def status_all(
-    workspace: "Workspace",
-    catalog: Catalog,
-    *,
-    page: int = 1,
-    page_size: int | None = None,
-    refresh: bool = False,
+    workspace: "Workspace", catalog: Catalog, *, page: int = 1, page_size: int | None = None, refresh: bool = False
 ) -> Overview:
-    """Return the status of every model that the disk, the catalog or a download's record knows.
+    """Return the status of every model that the disk, the catalog, a download's record or the history of uses knows.
 
     Args:
         workspace: where; it remembers the answer for `health.cache_ttl_seconds`.
@@ -251,9 +246,11 @@ class Overviews:
         return answer
 
     def _add_absent(self, models: dict[str, _Kept | ModelStatus], folders: set[str], catalog: Catalog) -> None:
-        """Add the models that the catalog or a download's record names and no reference does."""
+        """Add the models that the catalog, a download's record or the history names and no reference does."""
         named = {key_of(entry.model.repo_id, entry.model.revision) for entry in catalog}
         named.update(self._activity.keys())
+        known = {key.partition(KEY_SEPARATOR)[0] for key in (*named, *models)}
+        named.update(key_of(name, DEFAULT_REVISION) for name in self._workspace.past.used_besides(known))
         for key in named - models.keys():
             model = model_of(key)
             if model.folder in folders or is_commit(model.revision):

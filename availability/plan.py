@@ -5,7 +5,8 @@ from enum import StrEnum, auto
 from pathlib import Path
 from typing import TypedDict
 
-from availability.errors import EnhancedModelAvailabilityError, ErrorRecord
+from availability.error import ErrorRecord
+from availability.errors import EnhancedModelAvailabilityError
 from availability.model import FileRecord, Listing, ModelId
 from availability.selection import Choice, Selection
 

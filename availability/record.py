@@ -136,7 +136,7 @@ class Records:
             "revision": listing.model.revision,
             "commit": listing.commit,
             "origin": listing.origin,
-            "files": [[f.path, f.size, f.blob_id, f.sha256, f.xet_hash] for f in listing.files],
+            "files": [file.row for file in listing.files],
             "selections": [asdict(selection) for selection in record.selections],
             "wanted": sorted(record.wanted),
             "proofs": {path: [p.signature.size, p.signature.mtime_ns, p.at] for path, p in record.proofs.items()},

@@ -7,7 +7,7 @@ asks for it; here they are only found, ordered and made. A broken one is told as
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -17,7 +17,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from availability.errors import UsageError
 
 if TYPE_CHECKING:
+    from availability.actions import Action, ActionContext
     from availability.checkers.base import HealthChecker, HealthContext
+    from availability.fallback.strategies import FallbackContext, FallbackStrategy
+    from availability.sources.context import Made as MadeSources
+    from availability.sources.context import SourceContext
 
 Context = TypeVar("Context")
 Item = TypeVar("Item")
@@ -51,6 +55,7 @@ class Extension(Generic[Context, Item]):
         priority: higher comes first; equal ones by name.
         enabled: whether it is used when nobody says otherwise.
         settings: what its configuration is validated with.
+        conditions: what must hold for it to be used, each `name:value`; what they are about, the room says that asks.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Extension(Generic[Context, Item]):
     priority: int = 0
     enabled: bool = True
     settings: type[BaseModel] = ExtensionSettings
+    conditions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ class Registry(Generic[Context, Item]):
         priority: int = 0,
         enabled: bool = True,
         settings: type[BaseModel] = ExtensionSettings,
+        conditions: tuple[str, ...] = (),
     ) -> Callable[[Made], Made]:
         """Return a decorator that registers a class or a function of (context, settings) under a name.
 
@@ -110,10 +117,11 @@ class Registry(Generic[Context, Item]):
             priority: higher comes first.
             enabled: whether it is used when nobody says otherwise.
             settings: what its configuration is validated with.
+            conditions: what must hold for it to be used, each `name:value`.
         """
 
         def decorate(make: Made) -> Made:
-            self.add(Extension(name, make, priority, enabled, settings))
+            self.add(Extension(name, make, priority, enabled, settings, conditions))
             return make
 
         return decorate
@@ -122,8 +130,14 @@ class Registry(Generic[Context, Item]):
         """Register an extension.
 
         Raises:
-            UsageError: another one has its name.
+            UsageError: another one has its name, or a condition is not `name:value`.
         """
+        odd = [condition for condition in extension.conditions if not all(condition.partition(":")[::2])]
+        if odd:
+            raise UsageError(
+                f"The condition {odd[0]!r} of the {self._kind} {extension.name!r} is none.",
+                advice=("Write name:value, such as model_type:custom.",),
+            )
         with self._lock:
             if extension.name in self._extensions:
                 raise UsageError(
@@ -154,12 +168,19 @@ class Registry(Generic[Context, Item]):
         self.load()
         return tuple(extension.name for extension in sorted(self._extensions.values(), key=_order))
 
-    def choose(self, context: Context, configuration: Mapping[str, Mapping[str, object]] | None = None) -> Chosen[Item]:
+    def choose(
+        self,
+        context: Context,
+        configuration: Mapping[str, Mapping[str, object]] | None = None,
+        *,
+        holds: Callable[[str], bool] = lambda _: False,
+    ) -> Chosen[Item]:
         """Make the items that are enabled, the one of the highest priority first.
 
         Args:
             context: handed to each.
             configuration: by name, the settings of an extension, and `enabled` and `priority`.
+            holds: says of a condition whether it holds.
         """
         self.load()
         configuration = configuration or {}
@@ -176,12 +197,35 @@ class Registry(Generic[Context, Item]):
                 problems.append(Problem(extension.name, f"Its configuration cannot be used: {_words(error)}."))
         items: dict[str, Item] = {}
         for extension, settings in sorted(ready, key=lambda pair: _order(pair[0])):
-            if extension.enabled:
+            if extension.enabled and all(map(holds, extension.conditions)):
                 try:
                     items[extension.name] = extension.make(context, settings)
                 except Exception as error:  # noqa: BLE001  code of others; one broken extension must not cost the rest
                     problems.append(Problem(extension.name, f"It could not be made: {_told(error)}."))
         return Chosen(items, tuple(problems))
+
+    def make(self, name: str, context: Context, said: Mapping[str, object]) -> Item:
+        """Make the one item of a name, whether it is enabled or not.
+
+        Args:
+            name: its name.
+            context: handed to it.
+            said: its settings.
+
+        Raises:
+            UsageError: there is none of this name, or the settings are not its.
+        """
+        self.load()
+        extension = self._extensions.get(name)
+        if extension is None:
+            told = f"there are {', '.join(self.names())}" if self._extensions else "there is none at all"
+            problems = tuple(f"{problem.name}: {problem.sentence}" for problem in self._problems)
+            raise UsageError(f"There is no {self._kind} {name!r}; {told}.", tried=problems)
+        try:
+            settings = extension.settings.model_validate(said)
+        except ValidationError as error:
+            raise UsageError(f"The {self._kind} {name!r} cannot take its parameters: {_words(error)}.") from None
+        return extension.make(context, settings)
 
     def _load(self, entry_point: EntryPoint) -> None:
         before = set(self._extensions)
@@ -208,8 +252,7 @@ def _configured(
     own = {name: value for name, value in said.items() if name not in _COMMON}
     settings = extension.settings.model_validate(own)
     common = _Common.model_validate({"enabled": extension.enabled, "priority": extension.priority} | _common(said))
-    configured = Extension(extension.name, extension.make, common.priority, common.enabled, extension.settings)
-    return configured, settings
+    return replace(extension, priority=common.priority, enabled=common.enabled), settings
 
 
 def _common(said: Mapping[str, object]) -> dict[str, object]:
@@ -236,3 +279,18 @@ health_checkers: "Registry[HealthContext, HealthChecker]" = Registry(
     ),
 )
 """Judges of one aspect of a model's health; see `availability.checkers.base`."""
+
+fallback_strategies: "Registry[FallbackContext, FallbackStrategy]" = Registry(
+    "fallback strategy", "fallback_strategies", built_in=("availability.fallback.strategies",)
+)
+"""Who suggests another model when the wanted one cannot be had; see `availability.fallback.strategies`."""
+
+actions: "Registry[ActionContext, Action]" = Registry("action", "actions")
+"""Actions of one's own that a flow can run; see `availability.actions`."""
+
+sources: "Registry[SourceContext, MadeSources]" = Registry(
+    "source",
+    "sources",
+    built_in=("availability.sources.providers",),
+)
+"""Where bytes come from; see `availability.sources.base` and `availability.sources.context`."""

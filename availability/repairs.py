@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 from availability.checks import CheckOutcome
-from availability.errors import EnhancedModelAvailabilityError, ErrorRecord
+from availability.error import ErrorRecord
+from availability.errors import EnhancedModelAvailabilityError
 from availability.model import FileRecord, ModelId
 
 ActionName = Literal["refetch_ranges", "refetch_file", "redownload", "relink", "rebuild_ledger"]

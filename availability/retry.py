@@ -5,7 +5,7 @@ Prefect tasks and the command line take the same delays; nobody below them loops
 
 from random import Random
 
-from availability.errors import TransientError
+from availability.errors import LeaseLostError, TransientError
 
 JITTER = (0.10, 0.30)
 """Share of a delay that is added at random, so that a fleet does not come back at one moment."""
@@ -23,5 +23,5 @@ def retry_delays(max_retries: int, base_seconds: float, cap_seconds: float, rand
 
 
 def may_pass(error: BaseException) -> bool:
-    """Say whether another attempt can end differently."""
-    return isinstance(error, TransientError)
+    """Say whether another attempt can end differently; whoever has lost a model to another process has lost it."""
+    return isinstance(error, TransientError) and not isinstance(error, LeaseLostError)

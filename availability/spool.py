@@ -6,7 +6,7 @@ What reads the folder, ships it and deletes it is `analytics.spool`; the two sha
 
 - `<second>-<host>-<process>-<random>.jsonl` in the folder, one JSON object a line, written by one process;
 - the writer holds a shared lock (flock) on its segment as long as it may write to it;
-- `salt` beside them is the secret with which names of users are hashed.
+- `salt` beside them is the secret with which names of users are hashed, and `store` what the history calls the store.
 """
 
 import hashlib
@@ -18,7 +18,9 @@ import socket
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 try:
@@ -29,7 +31,8 @@ except ImportError:  # pragma: no cover  a system without flock; its segments ar
 MIB = 1024**2
 SEGMENT_BYTES = 4 * MIB
 MAX_BYTES = 256 * MIB
-SALT_NAME = "salt"
+SPOOL_NAME = "spool"
+SALT_NAME, STORE_NAME = "salt", "store"
 
 _LOOK_EVERY = 256
 """Lines between two looks whether the segment is still in its folder."""
@@ -43,6 +46,8 @@ _spools: "weakref.WeakSet[Spool]" = weakref.WeakSet()
 class Spool:
     """The segment that this process appends to; threads share it, and a child made by fork begins its own."""
 
+    _close = staticmethod(os.close)  # kept here: at the interpreter's end this module has forgotten what it imported
+
     def __init__(self, folder: Path, *, max_bytes: int = MAX_BYTES, segment_bytes: int = SEGMENT_BYTES) -> None:
         """Name the folder; nothing is made before the first line.
 
@@ -51,9 +56,9 @@ class Spool:
             max_bytes: what all of them together may hold; beyond it lines are refused.
             segment_bytes: when a segment is followed by the next one.
         """
+        self._descriptor, self._left = -1, 0
         self.folder = folder
         self._max_bytes, self._segment_bytes = max_bytes, segment_bytes
-        self._descriptor = -1
         self._begin()
         _spools.add(self)
 
@@ -75,6 +80,10 @@ class Spool:
         """End the segment; the next line begins another."""
         with self._lock:
             self._end()
+
+    def __del__(self) -> None:
+        """Give the segment back with the last who knew of it."""
+        self._end()
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
@@ -114,7 +123,7 @@ class Spool:
     def _end(self) -> None:
         descriptor, self._descriptor, self._left = self._descriptor, -1, 0
         if descriptor >= 0:
-            os.close(descriptor)
+            self._close(descriptor)
 
     def _rest(self, why: str) -> None:
         self._left = 0
@@ -131,6 +140,12 @@ class Spool:
             os.close(descriptor)
 
 
+@lru_cache(maxsize=16)
+def shared_spool(folder: Path, max_bytes: int = MAX_BYTES) -> Spool:
+    """Return the spool of a folder that all of this process write to: each of its own would be a segment more."""
+    return Spool(folder, max_bytes=max_bytes)
+
+
 def spooled_bytes(folder: Path) -> int:
     """Return what the segments of a folder hold together."""
     total = 0
@@ -144,15 +159,25 @@ def spooled_bytes(folder: Path) -> int:
 
 def read_salt(folder: Path) -> bytes:
     """Return the salt of a spool, made when it is first wanted; machines that share history copy the file."""
-    path = folder / SALT_NAME
+    return _kept(folder, SALT_NAME, lambda: secrets.token_bytes(32))
+
+
+def read_store_name(folder: Path, store: Path) -> str:
+    """Return what the history calls a store, which is whoever shares its state: the host and the path of the first."""
+    return _kept(folder, STORE_NAME, f"{socket.gethostname()}:{store}".encode).decode()
+
+
+def _kept(folder: Path, name: str, make: Callable[[], bytes]) -> bytes:
+    """Return the content of a small file that is made once, for whoever shares the folder."""
+    path = folder / name
     for _ in range(2):
         with suppress(FileNotFoundError):
             return path.read_bytes()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        beside = folder / f".{SALT_NAME}.{secrets.token_hex(4)}"
-        beside.write_bytes(secrets.token_bytes(32))
+        beside = folder / f".{name}.{secrets.token_hex(4)}"
+        beside.write_bytes(make())
         beside.chmod(0o600)
-        with suppress(FileExistsError):  # another process was first: its salt holds
+        with suppress(FileExistsError):  # another process was first: what it has made holds
             os.link(beside, path)
         beside.unlink()
     return path.read_bytes()

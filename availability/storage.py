@@ -92,7 +92,7 @@ def observe_room(workspace: Workspace, model: ModelId) -> Room:
 
 
 def removable(workspace: Workspace, wanted: ModelId) -> tuple[Removable, ...]:
-    """Return the other models of the store as what could be deleted."""
+    """Return the other models of the store as what could be deleted; last copies are not among them."""
     return tuple(
         Removable(
             what=other.repo_id,
@@ -101,5 +101,5 @@ def removable(workspace: Workspace, wanted: ModelId) -> tuple[Removable, ...]:
             command=f"hf cache rm model/{other.repo_id} --cache-dir {workspace.store.root}",
         )
         for other, size in workspace.store.stored_bytes().items()
-        if other.repo_id != wanted.repo_id and size
+        if other.repo_id != wanted.repo_id and size and not workspace.last_copies.is_protected(other)
     )

@@ -72,15 +72,23 @@ class Structure:
         return self.listing.origin == BLOB_NAMES
 
 
-def observe(workspace: Workspace, model: ModelId) -> Structure | None:
-    """Observe the commit that a model's revision points to here; None when there is no snapshot of it."""
-    store = workspace.store
-    commit = store.commit(model)
+def find_snapshot(workspace: Workspace, model: ModelId) -> tuple[Commit, SnapshotRecord | None] | None:
+    """Return the commit that a model's revision points to here, and its record; None when there is no snapshot."""
+    commit = workspace.store.commit(model)
     if commit is None:
         return None
     record = workspace.records.read(model, commit)
-    if record is None and not store.snapshot(model, commit).is_dir():
+    if record is None and not workspace.store.snapshot(model, commit).is_dir():
         return None
+    return commit, record
+
+
+def observe(workspace: Workspace, model: ModelId) -> Structure | None:
+    """Observe the commit that a model's revision points to here; None when there is no snapshot of it."""
+    found = find_snapshot(workspace, model)
+    if found is None:
+        return None
+    store, (commit, record) = workspace.store, found
     there = store.snapshot_files(model, commit)
     listing = _listing(workspace, model, commit, record, there)
     listed = {file.path: file for file in listing.files}

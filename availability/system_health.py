@@ -19,6 +19,7 @@ from availability.status import Availability
 Level = Literal["ok", "warning", "critical"]
 
 _MOST_NAMED = 10
+_TOLERANCE = 0.2
 
 
 class StorageRecord(TypedDict):
@@ -250,11 +251,14 @@ def _about_storage(storage: StorageUse, level: Level) -> Iterable[str]:
 def _about_models(models: Sequence[ModelHealth]) -> Iterable[str]:
     corrupted = _named(models, Availability.CORRUPTED)
     missing = _named(models, Availability.MISSING)
+    slower = [str(model.status.model) for model in models if (model.status.past.slower_by or 0) > _TOLERANCE]
     degraded = [str(model.status.model) for model in models if model.is_degraded]
     if corrupted:
         yield f"Repair what is corrupted: {_one_each('availability repair', corrupted)}"
     if missing:
         yield f"Fetch what is missing: availability ensure {_some(missing)}"
+    if slower:
+        yield f"See why they load slower than before: {_some(slower)} (availability usage run regressions)"
     if degraded:
         yield f"Look at what does not do well: availability check {_some(degraded)}"
 

@@ -30,10 +30,9 @@ from time import perf_counter, time_ns
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from availability.spool import Spool, hash_user, read_salt
+from availability.spool import MAX_BYTES, MIB, SPOOL_NAME, hash_user, read_salt, shared_spool
 
 PREFIX = "ENHANCED_MODEL_"
-SPOOL_NAME = "spool"
 
 _OFF = frozenset({"0", "false", "f", "no", "n", "off"})
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -116,12 +115,19 @@ def is_on() -> bool:
     return (_variable(f"{PREFIX}FEATURES_USAGE_ANALYTICS") or "true").strip().lower() not in _OFF
 
 
+def _most_bytes() -> int:
+    try:
+        return round(float(_variable(f"{PREFIX}ANALYTICS_MAX_SPOOL_MIB") or "") * MIB)
+    except ValueError:
+        return MAX_BYTES
+
+
 class _Recorder:
     """What this process records with; None of it is looked up again."""
 
     def __init__(self) -> None:
         self.folder = spool_folder().absolute()
-        self.spool = Spool(self.folder) if is_on() else None
+        self.spool = shared_spool(self.folder, _most_bytes()) if is_on() else None
         self.salt = b""
         # 74 random bits, and a count in the last group: an id as unique as a random one, at a tenth of its price.
         self.ids = count()

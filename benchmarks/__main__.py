@@ -10,6 +10,7 @@ import pkgutil
 import platform
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -40,6 +41,7 @@ _ENVIRONMENT = {
 @click.option("--work", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Where to make the folder.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write every figure there.")
 @click.option("--size-mib", type=click.IntRange(1, FULL_MIB), help="Size of the large model, the rest to scale.")
+@click.option("--events", type=click.IntRange(min=1000), help="Events of the large history; 10 million else.")
 @click.option("--quick", is_flag=True, help=f"Smoke test: --size-mib {_QUICK_MIB} --rounds 1.")
 def main(
     *,
@@ -48,6 +50,7 @@ def main(
     work: Path | None,
     json_file: Path | None,
     size_mib: int | None,
+    events: int | None,
     quick: bool,
 ) -> None:
     """Run the rows."""
@@ -55,6 +58,7 @@ def main(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     rows = _chosen(_discover(), names)
     scale = Scale((size_mib or (_QUICK_MIB if quick else FULL_MIB)) / FULL_MIB)
+    scale = replace(scale, events=events) if events else scale
     out, err = Console(highlight=False), Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     if not out.is_terminal:
         out.width = _WIDTH

@@ -27,7 +27,7 @@ from benchmarks.ground import PROJECT, Ground
 from benchmarks.harness import OURS, Contestant, Goal, Row, Sample, Trial, clock
 
 PLACE = 60
-NATIVE, POLARS, SMALL = "DuckDB table", "polars", "a tenth of them"
+NATIVE, POLARS, SMALL, SMALLER = "DuckDB table", "polars", "a tenth of them", "a hundredth of them"
 
 _MILLION = 1_000_000
 _DAYS, _MODELS = 180, 200
@@ -141,7 +141,7 @@ def _ask_polars(folder: Path) -> None:
 
 
 def _question(ground: Ground) -> Trial:
-    folder = _history(ground, ground.scale.count(10 * _MILLION))
+    folder = _history(ground, ground.scale.count(ground.scale.events))
     history = History(open_store(str(folder)))
     native = _native(ground, folder)
     contestants = (
@@ -153,11 +153,12 @@ def _question(ground: Ground) -> Trial:
 
 
 def _growth(ground: Ground) -> Trial:
-    large, small = ground.scale.count(10 * _MILLION), ground.scale.count(_MILLION)
-    histories = [History(open_store(str(_history(ground, count)))) for count in (large, small)]
-    contestants = tuple(
-        _asking(name, partial(_load_times, history)) for name, history in zip((OURS, SMALL), histories, strict=True)
-    )
+    counts = {OURS: 1, SMALL: 10, SMALLER: 100}
+    histories = {
+        name: History(open_store(str(_history(ground, ground.scale.count(ground.scale.events // by)))))
+        for name, by in counts.items()
+    }
+    contestants = tuple(_asking(name, partial(_load_times, history)) for name, history in histories.items())
     return Trial(contestants, warm=lambda: None)
 
 
@@ -202,31 +203,33 @@ def _writers(_: Ground) -> Trial:
     return Trial((Contestant(OURS, write),), lambda: None, f"{total} batches, each judged and on the disk")
 
 
-def _room(full: int) -> Callable[[Ground, int], int]:
-    return lambda ground, _: ground.scale.count(full) * _BYTES_AN_EVENT
+def _room(ground: Ground, _: int) -> int:
+    return 2 * ground.scale.count(ground.scale.events) * _BYTES_AN_EVENT
 
 
 ROWS = [
     Row(
         name="history-question",
-        title=lambda ground: f"p50 and p95 of load times by model, over {ground.scale.count(10 * _MILLION):,} events",
+        title=lambda ground: (
+            f"p50 and p95 of load times by model, over {ground.scale.count(ground.scale.events):,} events"
+        ),
         prepare=_question,
         goals=(Goal(1.6, NATIVE), Goal(1.0, POLARS)),
-        needs_bytes=_room(10 * _MILLION),
+        needs_bytes=_room,
     ),
     Row(
         name="history-growth",
-        title=lambda ground: f"the same over {ground.scale.count(10 * _MILLION):,} events and over a tenth of them",
+        title=lambda ground: f"the same over {ground.scale.count(ground.scale.events):,} events and over fewer of them",
         prepare=_growth,
-        goals=(Goal(10.0, SMALL),),
-        needs_bytes=_room(10 * _MILLION),
+        goals=(Goal(10.0, SMALL), Goal(100.0, SMALLER)),
+        needs_bytes=_room,
     ),
     Row(
         name="history-report",
         title=lambda ground: f"the report over {ground.scale.count(_MILLION):,} events",
         prepare=_report,
         goals=(),
-        needs_bytes=_room(_MILLION),
+        needs_bytes=_room,
     ),
     Row(
         name="history-writers",

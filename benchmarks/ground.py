@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.machine import MIB, TOUCH_BYTES, settle
+from deployments.local import start_server
+from deployments.processes import Background
 from deployments.sample import Content, write_model
 
 PROJECT = Path(__file__).parents[1]
@@ -27,9 +29,10 @@ _FAREWELL_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large everything is: `share` is 1 where the goals apply, less for a smoke test."""
+    """How large everything is: `share` is 1 where the goals apply, less for a smoke test; `events` are in a history."""
 
     share: float = 1.0
+    events: int = 10_000_000
 
     @property
     def is_full(self) -> bool:
@@ -74,17 +77,42 @@ class Ground:
         self._store = self.work / "source"
         self._store.mkdir()
         self._models: dict[str, SourceModel] = {}
-        self._hubs: dict[tuple[str, ...], tuple[subprocess.Popen[str], str]] = {}
+        self._hubs: dict[tuple[object, ...], tuple[subprocess.Popen[str], str]] = {}
+        self._server: tuple[Background, dict[str, str]] | None = None
 
     @property
     def hub(self) -> str:
         """The endpoint of the hub."""
-        return self._endpoint()
+        return self.serve()
 
     @property
     def slow_hub(self) -> str:
         """The endpoint of a second hub over the same models, at the end of a long line."""
-        return self._endpoint("--latency-ms", str(LATENCY_MS), "--mib-per-second", str(LINE_MIB_PER_SECOND))
+        return self.serve("--latency-ms", str(LATENCY_MS), "--mib-per-second", str(LINE_MIB_PER_SECOND))
+
+    @property
+    def store(self) -> Path:
+        """What the hub serves."""
+        return self._store
+
+    def serve(self, *options: str, store: Path | None = None, number: int = 0) -> str:
+        """Return the endpoint of a server over the models, or over another store; one for equal arguments."""
+        key = (*options, store, number)
+        if key not in self._hubs:
+            command = [sys.executable, "-m", "service", "--store", str(store or self._store), *options]
+            process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+            assert process.stdout is not None
+            self._hubs[key] = process, process.stdout.readline().strip()
+        process, url = self._hubs[key]
+        if not url or process.poll() is not None:
+            raise RuntimeError(f"The hub ended with code {process.wait()}; its options were {options}")
+        return url
+
+    def server(self) -> dict[str, str]:
+        """Start a Prefect server the first time, and return the environment of whoever talks to it."""
+        if self._server is None:
+            self._server = start_server(self.work / "prefect")
+        return self._server[1]
 
     def model(self, repo_id: str, files: Mapping[str, Content]) -> SourceModel:
         """Make a model for the hub to serve, the first time it is asked for."""
@@ -114,7 +142,9 @@ class Ground:
         return shutil.disk_usage(self.work).free
 
     def close(self) -> None:
-        """End the hubs and remove everything."""
+        """End the hubs and the server, and remove everything."""
+        if self._server is not None:
+            self._server[0].stop()
         for process, _ in self._hubs.values():
             process.terminate()
         for process, _ in self._hubs.values():
@@ -124,17 +154,6 @@ class Ground:
                 process.kill()
                 process.wait()
         shutil.rmtree(self.work)
-
-    def _endpoint(self, *options: str) -> str:
-        if options not in self._hubs:
-            command = [sys.executable, "-m", "service", "--store", str(self._store), *options]
-            process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
-            assert process.stdout is not None
-            self._hubs[options] = process, process.stdout.readline().strip()
-        process, url = self._hubs[options]
-        if not url or process.poll() is not None:
-            raise RuntimeError(f"The hub ended with code {process.wait()}; its options were {options}")
-        return url
 
     def __enter__(self) -> Self:
         return self

@@ -27,10 +27,10 @@ def main(name: str, endpoint: str, tiny: str, model: str, folder: str) -> None:
     """Measure one contestant."""
     download = _download(name, endpoint, Path(folder))
     download(tiny)
-    idle_mib = _resident_mib("VmRSS")
+    idle_mib = resident_mib("VmRSS")
     _CLEAR.write_text(_FORGET_HIGH_WATER_MARK)
     sample = clock(lambda: download(model))
-    print(json.dumps(asdict(replace(sample, peak_mib=_resident_mib("VmHWM") - idle_mib))))
+    print(json.dumps(asdict(replace(sample, peak_mib=resident_mib("VmHWM") - idle_mib))))
 
 
 def _download(name: str, endpoint: str, folder: Path) -> Callable[[str], object]:
@@ -41,7 +41,8 @@ def _download(name: str, endpoint: str, folder: Path) -> Callable[[str], object]
     )
 
 
-def _resident_mib(field: str) -> float:
+def resident_mib(field: str) -> float:
+    """Return what this process holds (`VmRSS`), or has held at most (`VmHWM`)."""
     fields = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
     return int(fields[field].split()[0]) / 1024
 

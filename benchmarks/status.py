@@ -27,7 +27,7 @@ PLACE = 25
 
 _MODELS = 10_000
 _WEIGHTS_BYTES = 4096
-_MODEL_BYTES = 160 * 1024  # three small files, their links, folders and records, each on blocks of its own
+MODEL_BYTES = 160 * 1024  # three small files, their links, folders and records, each on blocks of its own
 _THREADS = 100
 _PAGE_SIZE = 20
 _LAYERS = 32
@@ -37,7 +37,7 @@ _CATALOG = Catalog()
 
 
 def _disk(ground: Ground) -> Trial:
-    folder, remark = _shelves(ground)
+    folder, remark = shelves(ground)
 
     def run(_: Path) -> Sample:
         # A workspace of its own: what a process knows that has just begun.
@@ -48,7 +48,7 @@ def _disk(ground: Ground) -> Trial:
 
 
 def _cache(ground: Ground) -> Trial:
-    folder, remark = _shelves(ground)
+    folder, remark = shelves(ground)
     workspace = _workspace(folder)
     status_all(workspace, _CATALOG)
 
@@ -61,7 +61,7 @@ def _cache(ground: Ground) -> Trial:
 
 
 def _threads(ground: Ground) -> Trial:
-    folder, remark = _shelves(ground)
+    folder, remark = shelves(ground)
     workspace = _workspace(folder)
     status_all(workspace, _CATALOG)
 
@@ -100,14 +100,14 @@ def _trial(folder: Path, run: Callable[[Path], Sample], remark: str) -> Trial:
 _LAID: dict[Path, tuple[Path, str]] = {}
 
 
-def _shelves(ground: Ground) -> tuple[Path, str]:
+def shelves(ground: Ground) -> tuple[Path, str]:
     """Lay the shelves, once for all rows."""
     if ground.work not in _LAID:
         folder, start = ground.fresh("shelves"), time.perf_counter()
         count = ground.scale.count(_MODELS)
         workspace = _workspace(folder)
         with ThreadPoolExecutor(_LAYERS) as pool:  # most of it is waiting for the disk
-            list(pool.map(lambda number: _lay(workspace, ModelId(f"bench/shelf-{number:05}"), number), range(count)))
+            list(pool.map(lambda number: lay(workspace, ModelId(f"bench/shelf-{number:05}"), number), range(count)))
         time.sleep(SETTLED_SECONDS)
         status_all(_workspace(folder), _CATALOG)
         remark = f"{count:,} models of three files laid and looked through in {time.perf_counter() - start:.0f} s"
@@ -115,7 +115,7 @@ def _shelves(ground: Ground) -> tuple[Path, str]:
     return _LAID[ground.work]
 
 
-def _lay(workspace: Workspace, model: ModelId, number: int) -> None:
+def lay(workspace: Workspace, model: ModelId, number: int) -> None:
     commit = Commit(
         write_model(
             workspace.store.root,
@@ -151,7 +151,7 @@ def _check(ground: Ground, overview: Overview) -> None:
 
 
 def _needed(ground: Ground, _: int) -> int:
-    return 0 if ground.work in _LAID else ground.scale.count(_MODELS) * _MODEL_BYTES
+    return 0 if ground.work in _LAID else ground.scale.count(_MODELS) * MODEL_BYTES
 
 
 ROWS = (

@@ -9,8 +9,9 @@ import click
 
 from availability.adopt import adopt
 from availability.download import Download
-from availability.ensure import requests_for
 from availability.outcome import summarise
+from availability.requests import requests_for
+from availability.sweep import record_end
 from commands.bars import progress_bars
 from commands.common import json_option, session
 from commands.options import pattern_options, store_option
@@ -38,7 +39,8 @@ def command(
       3  nobody could be asked what the files must be (no network, hub down)
     """  # noqa: D301  click's sign for lines that it must not fold
     with session({"storage.models_directory": store}, as_json=as_json) as run:
-        requests, outcomes = requests_for(run.workspace, run.catalog, [model], include=include, exclude=exclude)
+        requests, refused = requests_for(run.workspace, run.catalog, [model], include=include, exclude=exclude)
+        outcomes = [*refused]
         for request in requests:
             with progress_bars(run.err, f"Verifying {path}", hidden=as_json) as listener:
                 download = Download(
@@ -48,6 +50,7 @@ def command(
                     on_progress=partial(listener, request.model) if listener else None,
                 )
                 outcomes.append(adopt(download, path, run.catalog))
+        record_end(run.workspace, run.catalog, (), refused, whole_catalog=False)
         summary = summarise(outcomes)
         show_outcomes(run, outcomes, summary)
         sys.exit(summary["exit_code"])

@@ -18,7 +18,8 @@ from availability.api import check
 from availability.check import exit_code
 from availability.checks import CheckOutcome
 from availability.checkup import observe_health
-from availability.errors import ErrorRecord, UsageError
+from availability.error import ErrorRecord
+from availability.errors import UsageError
 from availability.health import HealthRecord, HealthReport
 from availability.outcome import ExitCode
 from commands.common import Session, json_option, session

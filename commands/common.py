@@ -13,20 +13,21 @@ from typing import Any, NoReturn, TypedDict
 import click
 from rich.console import Console
 
-from availability.catalog import Catalog, load_catalog
+from availability.catalog import Catalog
+from availability.error import ErrorRecord
 from availability.errors import (
     DownloadCancelledError,
     EnhancedModelAvailabilityError,
-    ErrorRecord,
     ModelNotFoundError,
     StorageError,
     UsageError,
 )
+from availability.logs import LogFile, Masked, set_levels
+from availability.opening import catalog_of
 from availability.outcome import ExitCode
-from availability.settings import Effective, effective
+from availability.settings import Effective, Settings, effective
 from availability.workspace import Workspace
 
-_LOGGERS = ("availability", "huggingface_hub", "urllib3")
 _UNFOLDED_COLUMNS = 1000
 
 
@@ -50,8 +51,7 @@ class Session:
     @cached_property
     def catalog(self) -> Catalog:
         """The catalog that the settings name."""
-        settings = self.settings.settings
-        return load_catalog(settings.catalog, required=settings.catalog_was_chosen)
+        return catalog_of(self.settings.settings)
 
     @cached_property
     def out(self) -> Console:
@@ -62,6 +62,13 @@ class Session:
     def err(self) -> Console:
         """Where progress and remarks go, so that standard output holds the answer and nothing else."""
         return Console(stderr=True, highlight=False)
+
+    def end(self) -> None:
+        """Leave what the command may have recorded to a shipper."""
+        if "workspace" in vars(self):
+            from commands.shipping import start_shipper  # noqa: PLC0415  only where there may be something to ship
+
+            start_shipper(self.workspace)
 
     def origin(self, name: str) -> str:
         """Return where the value of a setting comes from."""
@@ -96,10 +103,14 @@ def session(overrides: Mapping[str, object], *, as_json: bool, strict: bool = Fa
     try:
         settings = effective(overrides, strict=strict)
         debug = settings.settings.debug
-        _set_up_logging(settings)
+        _set_up_logging(settings.settings)
         for unknown in settings.unknown:
             click.echo(f"Warning: {unknown.sentence}", err=True)
-        yield Session(settings, as_json)
+        run = Session(settings, as_json)
+        try:
+            yield run
+        finally:
+            run.end()
     except UsageError as error:
         stop(error, ExitCode.WRONG_USAGE, as_json=as_json)
     except EnhancedModelAvailabilityError as error:
@@ -153,10 +164,20 @@ class _LateStandardError(logging.StreamHandler[Any]):
         super().emit(record)
 
 
-def _set_up_logging(settings: Effective) -> None:
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", handlers=[_LateStandardError()])
-    for name in _LOGGERS:
-        logging.getLogger(name).setLevel(settings.settings.log_level)
+def _set_up_logging(settings: Settings) -> None:
+    """Let warnings reach people, everything the log file, and with `debug` everything both."""
+    terminal = _LateStandardError()
+    terminal.setFormatter(Masked("%(levelname)s %(name)s: %(message)s"))
+    terminal.setLevel(logging.NOTSET if settings.debug else logging.WARNING)
+    # Several commands may run in one process, each with settings of its own.
+    handlers = [terminal, *([LogFile(settings)] if settings.log_file_mib else [])]
+    for handler in [*logging.getLogger().handlers]:
+        if isinstance(handler, _LateStandardError | LogFile):
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+    for handler in handlers:
+        logging.getLogger().addHandler(handler)
+    set_levels(settings)
 
 
 def _print_json(models: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> None:

@@ -8,14 +8,16 @@ from typing import TypedDict
 import click
 from rich.filesize import decimal
 
-from availability.ensure import Request, ensure_all, name_near_ones, plan_one, requests_for
-from availability.errors import ModelNotFoundError, UsageError
+from availability.ensure import ensure_all, name_near_ones, plan_one
+from availability.errors import ModelNotFoundError
 from availability.model import ModelId
 from availability.outcome import NOBODY_COULD_SAY, EnsureOutcome, exit_code_of, summarise
 from availability.plan import Plan, unplanned
+from availability.requests import Request, requests_for
+from availability.sweep import record_end
 from commands.bars import progress_bars
 from commands.common import Session, json_option, session
-from commands.options import pattern_options, setting_option, store_option
+from commands.options import limit_option, pattern_options, setting_option, store_option
 from commands.tables import plan_table, show_outcomes
 
 
@@ -38,7 +40,7 @@ class DryRunSummary(TypedDict):
 @click.option("--variant", metavar="NAME", help="A dtype (fp16), a quantisation (Q4_K_M) or a format (safetensors).")
 @click.option("--dry-run", is_flag=True, help="Show files and bytes; fetch and write nothing.")
 @setting_option("--max-retries", "download.max_retries")
-@setting_option("--bandwidth-limit-mbps", "download.bandwidth_limit_mbps")
+@limit_option
 @store_option
 @json_option
 def command(
@@ -50,7 +52,7 @@ def command(
     variant: str | None,
     dry_run: bool,
     max_retries: int | None,
-    bandwidth_limit_mbps: float | None,
+    bandwidth_limit_mbps: float,
     store: Path | None,
     as_json: bool,
 ) -> None:
@@ -68,29 +70,50 @@ def command(
     """  # noqa: D301  click's sign for lines that it must not fold
     if bool(models) == whole_catalog:
         raise click.UsageError("Name models (org/name), or use --all for the whole catalog.")
-    overrides = {
-        "storage.models_directory": store,
-        "download.max_retries": max_retries,
-        "download.bandwidth_limit_mbps": bandwidth_limit_mbps,
-    }
+    overrides = {"storage.models_directory": store, "download.max_retries": max_retries}
     with session(overrides, as_json=as_json) as run:
-        if whole_catalog and not len(run.catalog):
-            raise UsageError(f"The catalog {run.catalog.path} names no models, so --all would do nothing.")
+        if whole_catalog:
+            run.catalog.require_models()
         requests, refused = requests_for(
             run.workspace, run.catalog, models, include=include, exclude=exclude, variant=variant
         )
-        sys.exit(_dry_run(run, requests, refused) if dry_run else _ensure(run, requests, refused))
+        if dry_run:
+            sys.exit(_dry_run(run, requests, refused))
+        sys.exit(ensure_and_show(run, requests, refused, bandwidth_limit_mbps, whole_catalog=whole_catalog))
 
 
-def _ensure(run: Session, requests: Sequence[Request], refused: Sequence[EnsureOutcome]) -> int:
-    settings = run.settings.settings.download
-    limit = f"{settings.bandwidth_limit_mbps:g} Mbit/s" if settings.bandwidth_limit_mbps else "none"
-    remark = f"Speed limit: {limit} ({run.origin('download.bandwidth_limit_mbps')})"
-    with progress_bars(run.err, remark, hidden=run.as_json) as listener:
-        outcomes = [*ensure_all(run.workspace, requests, catalog=run.catalog, on_progress=listener), *refused]
+def ensure_and_show(
+    run: Session,
+    requests: Sequence[Request],
+    refused: Sequence[EnsureOutcome],
+    limit_mbps: float,
+    *,
+    whole_catalog: bool = False,
+) -> int:
+    """Make what is asked for available in this process, answer, and return the exit code.
+
+    Args:
+        run: the command's session.
+        requests: what.
+        refused: outcomes of names that nobody knows, to be told with the others.
+        limit_mbps: the speed limit of this run alone, in Mbit/s; 0 is none.
+        whole_catalog: whether nothing was named, so that it is the catalog that was ensured.
+    """
+    with progress_bars(run.err, _speed_limit(run, limit_mbps), hidden=run.as_json) as listener:
+        brought = ensure_all(run.workspace, requests, catalog=run.catalog, on_progress=listener, limit_mbps=limit_mbps)
+    record_end(run.workspace, run.catalog, brought, refused, whole_catalog=whole_catalog)
+    outcomes = [*brought, *refused]
     summary = summarise(outcomes)
     show_outcomes(run, outcomes, summary)
     return summary["exit_code"]
+
+
+def _speed_limit(run: Session, limit_mbps: float) -> str:
+    shared = run.settings.settings.download.bandwidth_limit_mbps
+    origin = run.origin("download.bandwidth_limit_mbps")
+    told = [f"{limit_mbps:g} Mbit/s (this run)"] if limit_mbps else []
+    told += [f"{shared:g} Mbit/s ({origin}, all downloads together)"] if shared else []
+    return f"Speed limit: {', '.join(told) or f'none ({origin})'}"
 
 
 def _dry_run(run: Session, requests: Sequence[Request], refused: Sequence[EnsureOutcome]) -> int:
@@ -123,5 +146,5 @@ def _dry_run(run: Session, requests: Sequence[Request], refused: Sequence[Ensure
         run.out.print(plan_table(plan), "")
     for model, error in failures:
         run.tell(error, model.repo_id)
-    run.out.print(f"To fetch: {decimal(to_fetch)}. Nothing was written.")
+    run.out.print(f"To fetch: {decimal(to_fetch) if plans else 'not known'}. Nothing was written.")
     return code

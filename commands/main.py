@@ -10,11 +10,15 @@ import click
 _COMMANDS = {
     "adopt": "Verify a folder that was copied in by hand, and take it over.",
     "check": "Read what is stored, offline, and say what is wrong.",
+    "downloads": "See and manage downloads, whichever process runs them.",
     "ensure": "Make models available: complete, verified, ready to use.",
     "health": "Say how healthy everything is, and what to do.",
     "repair": "Mend a model by the least that mends it.",
+    "request": "Say whether a model can be had, and what could stand in.",
     "settings": "Show every setting in force, its origin and its bounds.",
+    "sources": "Say where bytes come from, and how each source does.",
     "status": "Say how available models are, from the disk alone.",
+    "support-bundle": "Pack what others need to help you; secrets are left out.",
     "usage": "Ask the history of models in SQL, and tend it.",
 }
 _JSON = "json"
@@ -29,7 +33,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  click's signature
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"commands.{cmd_name}").command
+        command: click.Command = import_module(f"commands.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -15,6 +16,28 @@ store_option = click.option(
     "--store",
     type=click.Path(file_okay=False, path_type=Path),
     help="The Hugging Face cache to work on, instead of the one in the settings.",
+)
+
+
+class _Speed(click.FloatRange):
+    """A speed limit in Mbit/s, 0 for none: what floats can be beside numbers is no speed."""
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        speed = float(super().convert(cast("float", value), param, ctx))  # click converts a text as well
+        if not isfinite(speed):
+            self.fail(f"{value!r} is no speed", param, ctx)
+        return speed
+
+
+SPEED = _Speed(min=0)
+
+limit_option = click.option(
+    "--bandwidth-limit-mbps",
+    type=SPEED,
+    default=0,
+    metavar="MBIT/S",
+    help="Speed limit of this run alone, beside the one that all downloads share; 0 means none.",
 )
 
 

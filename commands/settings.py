@@ -1,7 +1,6 @@
 """`availability settings`: every setting in force, where it comes from, and what it may be."""
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +11,10 @@ from huggingface_hub import constants
 from rich.markup import escape
 from rich.padding import Padding
 
+from availability.masking import MASK, masked
 from availability.outcome import ExitCode
 from availability.settings import ECOSYSTEM, Effective, EffectiveValue, definitions, shown
 from commands.common import Session, json_option, session
-
-_LOGIN = re.compile(r"(?<=//)[^/@]+(?=@)")
-_HIDDEN = "***"
 
 
 class SettingRecord(TypedDict):
@@ -63,11 +60,11 @@ def command(*, check: bool, as_json: bool) -> None:
     """
     with session({}, as_json=as_json, strict=check) as run:
         if check:
-            count = len(run.catalog)
+            catalog = run.catalog.described()
         if as_json:
             run.answer([], _summary(run.settings))
         elif check:
-            run.out.print(f"All {len(run.settings.values)} settings can be used. The catalog names {count} models.")
+            run.out.print(f"All {len(run.settings.values)} settings can be used. {catalog}.")
         else:
             _show(run)
         sys.exit(ExitCode.OK)
@@ -102,10 +99,10 @@ def _ecosystem() -> Iterator[EcosystemRecord]:
         if variable.env_name == "HF_TOKEN":
             # Only whether there is one: the client would renew it over the network to answer.
             origin = origin or ("hf auth login" if Path(constants.HF_TOKEN_PATH).is_file() else None)
-            value = _HIDDEN if origin else None
+            value = MASK if origin else None
         yield EcosystemRecord(
             variable=variable.env_name,
-            value=_LOGIN.sub(_HIDDEN, value) if value else None,
+            value=masked(value) if value else None,
             origin=origin,
             sentence=variable.sentence,
         )

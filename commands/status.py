@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict
 
@@ -141,6 +142,10 @@ def _table(statuses: Sequence[ModelStatus]) -> Table:
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("commit", no_wrap=True)
     table.add_column("checked", no_wrap=True)
+    is_used = any(status.past.last_used for status in statuses)
+    if is_used:
+        table.add_column("uses a day", justify="right", no_wrap=True)
+        table.add_column("last used", no_wrap=True)
     table.add_column("remark")
     for status in statuses:
         checked = status.oldest_check.astimezone() if status.oldest_check else None
@@ -150,9 +155,16 @@ def _table(statuses: Sequence[ModelStatus]) -> Table:
             "" if status.size_bytes is None else decimal(status.size_bytes),
             (status.commit or "")[:8],
             f"{checked:%Y-%m-%d %H:%M}" if checked else "",
+            *(_uses(status) if is_used else ()),
             escape(_remark(status)),
         )
     return table
+
+
+def _uses(status: ModelStatus) -> tuple[str, str]:
+    past = status.past
+    used = datetime.fromtimestamp(past.last_used, UTC).astimezone() if past.last_used else None
+    return "" if past.uses_per_day is None else f"{past.uses_per_day:.1f}", f"{used:%Y-%m-%d %H:%M}" if used else ""
 
 
 def _remark(status: ModelStatus) -> str:

@@ -19,12 +19,13 @@ from huggingface_hub import HfApi
 from rich.console import Console
 from rich.table import Table
 
-from availability.api import ensure, open_workspace
+from availability.api import ensure
 from availability.check import Order, check_models
 from availability.checks import CheckOutcome
 from availability.findings import Finding
 from availability.mending import repair_model
 from availability.model import ModelId
+from availability.opening import open_workspace
 from availability.workspace import Workspace
 from deployments.injections import MIX, Injected, Target, swap
 from deployments.sample import Content, write_model

@@ -1,6 +1,7 @@
-"""A Prefect stack on this machine: server, worker, deployments, and if asked for a hub with a sample model.
+"""A Prefect stack on this machine: server, worker, all that is deployed, and if asked for a hub with a sample model.
 
-`python -m deployments.local up|down`, or `make up` and `make down`. Safe to repeat: what runs already is left alone.
+`python -m deployments.local up|down`, or `make up` and `make down`. Safe to repeat: what runs already is left alone,
+and so is what the server knows already.
 """
 
 import os
@@ -14,6 +15,7 @@ from urllib.request import urlopen
 
 import click
 
+from availability import logs
 from availability.model import ModelId
 from deployments.processes import Background, free_port, is_free
 from deployments.sample import SAMPLE_MODEL, write_sample_model
@@ -22,6 +24,8 @@ HOME = Path(".local/stack")
 SERVER_PORT = 4200
 SAMPLE_HUB_PORT = 8970
 POOL = "models"
+LOGGERS = ",".join(logs.LOGGERS)
+"""Whose log lines belong to the log of a run."""
 _SAMPLE_WEIGHTS_MIB = 64
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.3
@@ -85,11 +89,10 @@ def up(home: Path, port: int, *, sample: bool, hub_port: int) -> None:
         env["ENHANCED_MODEL_PROFILE"] = "development"
         env["ENHANCED_MODEL_HUB_ENDPOINT"] = start_sample_hub(home, hub_port)
     click.echo("Deploying ...")
-    _run([*_python("prefect"), "work-pool", "create", POOL, "--type", "process", "--overwrite"], env)
-    _run([*_python("prefect"), "--no-prompt", "deploy", "--all"], env)
+    click.echo(_run([*_python("deployments.deploy"), "--pool", "process"], env))
     worker = Background(home, "worker")
     worker.start([*_python("prefect"), "worker", "start", "--pool", POOL, "--name", "local"], env)
-    click.echo(f"\nUp. The UI: {env['PREFECT_API_URL'].removesuffix('api')}deployments")
+    click.echo(f"Up. The UI: {env['PREFECT_API_URL'].removesuffix('api')}deployments")
     click.echo(f"Logs are in {home}. Stop it with: make down")
 
 
@@ -104,6 +107,13 @@ def down(home: Path) -> None:
 
 def _server_env(home: Path, port: int) -> dict[str, str]:
     return {
+        # What somebody has set holds. A run leaves some 20 KB a task and events of a megabyte a day: both are cleared.
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P3D",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "P30D",
+        # A worker takes ten seconds to begin a run: sooner than this nothing is late.
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "60",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": LOGGERS,
         **os.environ,
         "PREFECT_HOME": str(home.resolve() / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
@@ -143,10 +153,11 @@ def _python(module: str) -> list[str]:
     return [sys.executable, "-m", module]
 
 
-def _run(command: Sequence[str], env: Mapping[str, str]) -> None:
+def _run(command: Sequence[str], env: Mapping[str, str]) -> str:
     done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)  # noqa: S603  our own
     if done.returncode:
         raise click.ClickException(f"{' '.join(command[2:])} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from prefect import State, flow
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 from pydantic import Field
 
 from availability.catalog import Catalog
@@ -13,15 +13,19 @@ from availability.check import Mode, Order, oldest_first, stored_or_listed
 from availability.errors import EnhancedModelAvailabilityError, UsageError
 from availability.inventory import known_ids
 from availability.model import ModelId
+from availability.opening import catalog_of
 from availability.pace import Pace
 from availability.rotation import parse_share
 from availability.settings import HealthSettings, bounds_of
+from availability.sweep import record_inventory
 from availability.workspace import Workspace
+from tasks.ending import failed
 from tasks.events import is_corrupted, tell_corrupted
 from tasks.health import Checked, check_batch
 from tasks.health_artifacts import publish_checks, what_to_do
 from tasks.stopping import run_until_stopped
-from tasks.workspace import open_catalog, open_workspace
+from tasks.usage import shipped
+from tasks.workspace import open_workspace
 
 MODELS_A_BATCH = 50
 
@@ -64,9 +68,12 @@ def check_health(  # noqa: PLR0917  the form's fields
         bytes_per_second=workspace.settings.health.max_bytes_per_second,
         max_seconds=max_minutes and max_minutes * 60,
     )
-    catalog = open_catalog(workspace.settings)
+    catalog = catalog_of(workspace.settings)
     chosen, refused = _chosen(workspace, catalog, models, everything=everything)
-    checked = run_until_stopped(lambda stop: check_all(workspace, catalog, chosen, order, pace(stop=stop)))
+    with shipped(workspace):
+        checked = run_until_stopped(lambda stop: check_all(workspace, catalog, chosen, order, pace(stop=stop)))
+        if not models and order.mode is not Mode.FULL:
+            record_inventory(workspace, catalog)
     return conclude(checked, refused, workspace.settings.health)
 
 
@@ -96,7 +103,7 @@ def conclude(
     publish_checks(checked, refused, health, told)
     troubles = [*map(str, refused.values()), *(_trouble(one, health) for one in checked if not one.is_healthy)]
     if troubles:
-        return Failed(message=f"{told}. {troubles[0]}", data=list(checked))
+        return failed(f"{told}. {troubles[0]}", list(checked))
     return Completed(message=told, data=list(checked))
 
 

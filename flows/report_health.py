@@ -5,27 +5,35 @@ from typing import Any
 from prefect import State, flow
 from prefect.states import Completed
 
+from availability.opening import catalog_of
+from availability.sweep import record_inventory
 from availability.system_health import SystemHealth
+from tasks.alerts import watch
 from tasks.events import tell_storage_low
 from tasks.health import look_at_system
 from tasks.health_artifacts import publish_system
-from tasks.workspace import open_catalog, open_workspace
+from tasks.usage import shipped
+from tasks.workspace import open_workspace
 
 
 @flow(name="report-health")
 def report_health(refresh: bool = False) -> State[Any]:
     """Show the health of the whole: score, room, the worst models first, what to do. Reads no content.
 
-    When the room runs out, it is told as the event storage.low.
+    What is worth an alert is told as events: little room, a model that has not been available for long, downloads that
+    fail too often, models that load more slowly than they used to.
 
     Args:
         refresh: Look at the disk anew, however young the last look is.
     """
     workspace = open_workspace({})
-    system = look_at_system(workspace, open_catalog(workspace.settings), refresh=refresh)
+    catalog = catalog_of(workspace.settings)
+    with shipped(workspace):
+        system = look_at_system(workspace, catalog, refresh=refresh)
+        record_inventory(workspace, catalog, refresh=False)
     if system.storage_level != "ok":
         tell_storage_low(system)
-    told = headline(system)
+    told = "; ".join([headline(system), *watch(workspace, catalog, system)])
     publish_system(system, workspace.settings.health, told)
     return Completed(message=told, data=system)
 

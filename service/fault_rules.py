@@ -26,11 +26,13 @@ Kind = Literal[
     "rewrite_listing",
     "expire",
     "latency",
+    "ration",
     "reset",
     "fin",
     "stall",
     "trickle",
     "shape",
+    "line",
     "flip",
 ]
 
@@ -50,10 +52,11 @@ class Fault:
       `rewrite_listing`: what `rewrite` makes of the page.
     - `expire`: all signed URLs issued until now answer 403 from now on.
     - `latency`: wait `seconds` before the answer.
+    - `ration`: take `by` requests in each window of `seconds`, say so with each answer, and answer 429 to the others.
     - `fin`, `reset`: after `after` bytes of the body end the connection, cleanly or by RST; a shorter body is not cut.
       With `before_head` nothing at all is answered before the reset.
     - `stall`: after `after` bytes of the body say nothing for `seconds`, then go on. `trickle`: from there on go on at
-      `bytes_per_second`. `shape`: a line of `bytes_per_second` for each connection.
+      `bytes_per_second`. `shape`: a line of `bytes_per_second` for each connection; `line`: one for all of them.
     - `flip`: XOR the bytes of the file at `offsets` with `mask`, whatever range they are sent in. Only answers that
       hold one of them match, so the byte is wrong in so many deliveries as `times` says.
 
@@ -171,7 +174,17 @@ def spoil(fault: Fault, reply: Answer) -> Answer:
             return replace(reply, headers={**reply.headers, **tags})
         case "unsatisfiable" | "wrong_range" | "wrong_total" | "wrong_length":
             return _spoil_part(fault, reply, reply.body) if isinstance(reply.body, FilePart) else reply
-        case "ignore_range" | "expire" | "latency" | "reset" | "fin" | "stall" | "trickle" | "shape" | "flip":
+        case (
+            "ignore_range"
+            | "expire"
+            | "latency"
+            | "ration"
+            | "reset"
+            | "fin"
+            | "stall"
+            | "trickle"
+            | ("shape" | "line" | "flip")
+        ):
             return reply
         case _:
             assert_never(fault.kind)

@@ -26,7 +26,9 @@ from urllib.parse import quote
 from service.fault_bodies import Body, open_body
 from service.fault_rules import Fault, FaultList, Kind, spoil
 from service.hub import HubHandler, HubServer
+from service.lines import Line
 from service.protocol import FILE_ROUTE, Answer, FilePart, Request, with_range
+from service.rations import Ration
 from service.signed_urls import SignedUrls
 from service.traffic import Exchange, Origin, RequestRecord, Traffic
 
@@ -34,12 +36,11 @@ __all__ = ["Fault", "FaultList", "FaultyHub", "Kind", "RequestRecord"]
 
 _CUTS = frozenset({"reset", "fin"})
 _SLOW = frozenset({"trickle", "shape"})
-_ON_THE_WIRE = _CUTS | _SLOW | {"stall"}
+_ON_THE_WIRE = _CUTS | _SLOW | {"stall", "line"}
 _PIECE_BYTES = 256 * 1024
 _PIECES_PER_SECOND = 50
 _SEND_BUFFER_BYTES = 128 * 1024  # what is sent and not yet received must be little beside what a rule counts
 _DRAIN_SECONDS = 5.0
-_CATCH_UP_SECONDS = 0.1
 _RESOLVE_CACHE_ROUTE = re.compile(r"/api/resolve-cache/models/(.+)/([0-9a-f]{40})/(.+)")
 
 
@@ -54,7 +55,6 @@ class _FaultyHandler(HubHandler):
     origin: Origin = "hub"
     _due: tuple[Fault, ...] = ()
     _exchange: Exchange | None = None
-    _line_free_at = 0.0
 
     def respond(self, request: Request) -> None:
         """Serve one exchange under the rules that fall due with it."""
@@ -78,7 +78,7 @@ class _FaultyHandler(HubHandler):
             request = _without_range(request)
         reply = self.judge(request)
         for fault in self._due:
-            reply = spoil(fault, reply)
+            reply = self.server.hub.ration(fault).judge(reply) if fault.kind == "ration" else spoil(fault, reply)
         return reply
 
     def judge(self, request: Request) -> Answer:
@@ -119,7 +119,7 @@ class _FaultyHandler(HubHandler):
         return [*(fault for fault in self._due if fault.kind in _ON_THE_WIRE), *flips]
 
     def _send_under(self, wire: list[Fault], body: Body) -> None:
-        self._line_free_at = max(self._line_free_at, time.monotonic())
+        self._line = Line()
         marks = sorted({0, body.length, *(fault.after for fault in wire if fault.after < body.length)})
         for start, stop in zip(marks, [*marks[1:], body.length], strict=True):
             here = [fault for fault in wire if fault.after == start]
@@ -133,22 +133,17 @@ class _FaultyHandler(HubHandler):
 
     def _send_stretch(self, wire: list[Fault], body: Body, start: int, stop: int) -> None:
         slow = [fault.bytes_per_second for fault in wire if fault.kind in _SLOW and fault.after <= start]
-        bytes_per_second = min(slow, default=math.inf)
+        shared = [fault.bytes_per_second for fault in wire if fault.kind == "line"]
+        bytes_per_second = min([*slow, *shared], default=math.inf)
+        line = self.server.hub.line if shared else self._line
         step = int(max(1, min(_PIECE_BYTES, bytes_per_second / _PIECES_PER_SECOND)))
         for first in range(start, stop, step):
             piece = memoryview(body.read(first, min(stop, first + step), wire))
-            self._wait_for_line(len(piece) / bytes_per_second)
+            line.wait(len(piece) / bytes_per_second, self.server.hub.closed)
             if self._client_is_gone():
                 raise ConnectionAbortedError("The client ended the connection while the line was busy")
             while piece:  # not sendall: of a connection that ends meanwhile it would not say how much went out
                 piece = piece[self.hand_over(len(piece), partial(self.connection.send, piece)) :]
-
-    def _wait_for_line(self, seconds: float) -> None:
-        """Wait until a line of that speed has carried the piece; what oversleeping lost is caught up with."""
-        now = time.monotonic()
-        self._line_free_at = max(self._line_free_at + seconds, now - _CATCH_UP_SECONDS)
-        if self._line_free_at > now:
-            self.server.hub.closed.wait(self._line_free_at - now)
 
     def _cut(self, *, reset: bool) -> None:
         """End the connection, for a reset only when the client's side has all that was sent: RST drops the rest."""
@@ -197,6 +192,7 @@ class FaultyHub(HubServer):
         faults: the rules in force; change them at any time.
         traffic: what was asked for and sent.
         closed: set when the server closes, so that nothing waits longer.
+        line: the line that rules of the kind `line` let all connections share.
         cdn: the second origin, None without one.
         urls: the signed URLs of that origin.
     """
@@ -225,9 +221,11 @@ class FaultyHub(HubServer):
         self.faults = FaultList(faults)
         self.traffic = Traffic()
         self.closed = threading.Event()
+        self.line = Line()
         self.cdn = _Cdn(self) if cdn else None
         self.urls = SignedUrls(url_seconds)
         self._relative_redirects = relative_redirects
+        self._rations: dict[int, Ration] = {}
 
     @property
     def hub(self) -> "FaultyHub":
@@ -250,6 +248,10 @@ class FaultyHub(HubServer):
     def reset_counters(self) -> None:
         """Count from zero."""
         self.traffic.reset()
+
+    def ration(self, fault: Fault) -> Ration:
+        """Return the count of a rule that rations."""
+        return self._rations.setdefault(id(fault), Ration(fault.by, fault.seconds))
 
     def redirect(self, request: Request, whole: Answer) -> str | None:
         """Return where the content that was asked for is to be had instead of here, if it is."""

@@ -16,21 +16,24 @@ def publish_outcomes(outcomes: Sequence[EnsureOutcome], summary: EnsureSummary) 
             "model": _safe(outcome.model_id),
             "revision": _safe(outcome.revision),
             "status": outcome.availability_status.value,
+            "served by": _safe(str(outcome.stand_in)) if outcome.stand_in else "itself" if outcome.success else "",
             "size (MB)": None if outcome.bytes_total is None else round(outcome.bytes_total / 1e6, 1),
             "fetched (MB)": round(outcome.bytes_fetched / 1e6, 1),
             "attempts": outcome.attempts,
             "seconds": round(outcome.seconds, 1),
+            "of which (s)": ", ".join(f"{step} {seconds:.1f}" for step, seconds in outcome.step_seconds.items()),
             "sources": _safe(", ".join(sorted(outcome.sources))),
             "error": _safe(outcome.error.message) if outcome.error else "",
             "what to do": _safe(" ".join(outcome.error.advice)) if outcome.error else "",
         }
         for outcome in outcomes
     ]
+    substituted = sum(outcome.stand_in is not None for outcome in outcomes)
     create_table_artifact(
         rows,
         key="ensure-models",
-        description=f"**{summary['verified']} of {summary['requested']} models verified**, "
-        f"{summary['bytes_fetched'] / 1e6:,.1f} MB fetched.",
+        description=f"**{summary['verified']} of {summary['requested']} models verified**"
+        f"{f', {substituted} substituted' if substituted else ''}, {summary['bytes_fetched'] / 1e6:,.1f} MB fetched.",
     )
 
 

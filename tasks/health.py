@@ -15,11 +15,13 @@ from availability.checks import CheckOutcome
 from availability.checkup import observe_health, observe_system
 from availability.health import HealthReport
 from availability.model import ModelId
+from availability.overview import status_all
 from availability.pace import Pace
 from availability.repairs import RepairOutcome, RepairType
+from availability.status import Availability
 from availability.system_health import SystemHealth
 from availability.workspace import Workspace
-from tasks.runs import flow_run_id
+from tasks.context import flow_run_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,13 @@ def mend_model(
 ) -> RepairOutcome:
     """Look, do the least that mends, and look again; a failure is part of the outcome."""
     return mending.repair_model(workspace, model, repair_type, dry_run=dry_run, repair_id=flow_run_id(), stop=stop)
+
+
+@task(name="observe", cache_policy=NO_CACHE, persist_result=False)
+def find_corrupted(workspace: Workspace, catalog: Catalog) -> list[ModelId]:
+    """Return the models of the store that were found corrupted and have not changed since, by their names."""
+    seen = status_all(workspace, catalog, refresh=True).statuses
+    return [status.model for status in seen if status.availability_status is Availability.CORRUPTED]
 
 
 @task(name="observe", cache_policy=NO_CACHE, persist_result=False)

@@ -34,20 +34,10 @@ def publish_checks(
     create_table_artifact(rows, key=CHECK_KEY, description=f"**{escape(headline)}**")
 
 
-def publish_repair(outcome: RepairOutcome, headline: str) -> None:
-    """Show what a repair did or would do, in order."""
-    words = {True: "done", False: "failed", None: "planned" if outcome.dry_run else "not come to"}
-    rows = [
-        {
-            "action": step.action,
-            "result": words[step.success],
-            "files": escape(", ".join(file.path for file in step.files)),
-            "to fetch (MB)": round(step.bytes_needed / 1e6, 3),
-            "details": escape(step.details),
-        }
-        for step in outcome.actions
-    ]
-    advice = f" {escape(' '.join(outcome.error.advice))}" if outcome.error else ""
+def publish_repairs(outcomes: Sequence[RepairOutcome], headline: str) -> None:
+    """Show what repairs did or would do, in order."""
+    rows = [row for outcome in outcomes for row in _repair_rows(outcome)]
+    advice = "".join(f" {escape(' '.join(outcome.error.advice))}" for outcome in outcomes if outcome.error)
     create_table_artifact(rows, key=REPAIR_KEY, description=f"**{escape(headline)}**{advice}")
 
 
@@ -116,6 +106,19 @@ def _check_row(one: Checked, health: HealthSettings) -> dict[str, object]:
         "error": escape(outcome.error.message) if outcome.error else "",
         "what to do": escape(" ".join(what_to_do(one, health))),
     }
+
+
+def _repair_rows(outcome: RepairOutcome) -> Iterable[dict[str, object]]:
+    words = {True: "done", False: "failed", None: "planned" if outcome.dry_run else "not come to"}
+    for step in outcome.actions:
+        yield {
+            "model": escape(str(outcome.model)),
+            "action": step.action,
+            "result": words[step.success],
+            "files": escape(", ".join(file.path for file in step.files)),
+            "to fetch (MB)": round(step.bytes_needed / 1e6, 3),
+            "details": escape(step.details),
+        }
 
 
 def _findings(one: Checked) -> str:

@@ -1,54 +1,93 @@
 """How far a download is, live in the Prefect UI: one progress artifact a model, and an event beside each update.
 
-The server is told once a second at most, from a thread of its own: a slow or restarting server must not hold up the
-bytes. What it misses is not made up for; the last figures are always sent.
+The server is told once a second at most, from a thread of its own: a slow or restarting server must hold up neither the
+bytes nor the next model. What it misses is not made up for; the last figures are always sent.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from threading import Event, Thread
-from typing import cast
+from typing import Self, cast
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.events import emit_event
 from prefect.logging import get_run_logger
 
+from analytics.kinds import KINDS
 from availability.download import Download
 from availability.model import ModelId
 from availability.transfer.meter import Progress
+from tasks.events import tell_orders_followed
 
-EVENT = "model.download.progress"
+EVENT = KINDS["progress"].event
 _SECONDS = 1.0
 
 
-@contextmanager
-def progress_artifact(download: Download) -> Iterator[None]:
-    """Show a model's progress while the block runs."""
-    ended = Event()
-    publisher = Thread(target=copy_context().run, args=(_publish, download, ended), name="progress", daemon=True)
-    publisher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        publisher.join()
+class ProgressBoard:
+    """The downloads of a run, shown from one thread; as a context manager it ends when their last figures are told."""
+
+    def __init__(self) -> None:
+        """Show nothing yet."""
+        self._shown: list[_Shown] = []
+        self._ended = Event()
+        self._publisher = Thread(target=copy_context().run, args=(self._publish,), name="progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._publisher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._publisher.join()
+
+    @contextmanager
+    def shows(self, download: Download) -> Iterator[None]:
+        """Show a model's progress while the block runs; its end does not wait for the server."""
+        shown = _Shown(download)
+        self._shown.append(shown)
+        try:
+            yield
+        finally:
+            shown.is_over = True
+
+    def _publish(self) -> None:
+        is_last = False
+        while not is_last:
+            is_last = self._ended.wait(_SECONDS)
+            for shown in [*self._shown]:
+                is_over = shown.is_over  # before its figures are read: they are the last ones then
+                shown.publish()
+                if is_over:
+                    self._shown.remove(shown)
 
 
-def _publish(download: Download, ended: Event) -> None:
-    artifact: UUID | None = None
-    shown: Progress | None = None
-    while True:
-        is_last = ended.wait(_SECONDS)
-        progress = download.meter.progress()
-        if progress != shown:
-            shown = progress
-            artifact = _show(artifact, download.model, progress)
-            payload = _payload(download, progress)
-            emit_event(event=EVENT, resource=resource_of(download.model), payload=payload)
-        if is_last:
-            return
+class _Shown:
+    """A download on the board."""
+
+    def __init__(self, download: Download) -> None:
+        self.is_over = False
+        self._download = download
+        self._artifact: UUID | None = None
+        self._progress: Progress | None = None
+
+    def publish(self) -> None:
+        """Tell the server what is new."""
+        progress = self._download.meter.progress()
+        if progress != self._progress:
+            self._progress = progress
+            self._artifact = _show(self._artifact, self._download.model, progress)
+            payload = _payload(self._download, progress)
+            emit_event(event=EVENT, resource=resource_of(self._download.model), payload=payload)
+        tell_orders_followed(self._download)
+
+
+def tell_waiting(download: Download, why: str) -> None:
+    """Say in the run's log where a download stands in the queue, once for each place."""
+    if download.meter.waiting != why:
+        get_run_logger().info("%s waits: %s", download, why)
+    download.tell_waiting(why)
 
 
 def _show(artifact: UUID | None, model: ModelId, progress: Progress) -> UUID | None:

@@ -111,3 +111,9 @@ def until(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < end, f"not within {seconds:.0f} s"
         time.sleep(0.001)
+
+
+def write_tiny_pair(store):
+    """Write `org/tiny`, and `org/other` beside it."""
+    write_tiny_model(store)
+    write_tiny_model(store, "org/other", weights_bytes=200_000, seed=1)

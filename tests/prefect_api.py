@@ -10,6 +10,7 @@ T = TypeVar("T")
 
 PATIENCE_SECONDS = 180.0
 """For a server on a machine that is busy with other tests; only a failure takes so long."""
+ENDS = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 _LOOK_SECONDS = 0.1
 
 
@@ -37,6 +38,9 @@ class Api:
     def send(self, path: str, **body: Any) -> httpx.Response:
         return self._ask("POST", path, json=body)
 
+    def patch(self, path: str, **body: Any) -> None:
+        self._ask("PATCH", path, json=body).raise_for_status()
+
     def delete(self, path: str) -> None:
         self._ask("DELETE", path).raise_for_status()
 
@@ -48,6 +52,20 @@ class Api:
 
         return wait_for(answer)
 
+    def start(self, name: str, **body: Any) -> str:
+        """Start a run of the deployment that is named like its flow, and return its id."""
+        deployment = self.get(f"/deployments/name/{name}/{name}")["id"]
+        return str(self.post(f"/deployments/{deployment}/create_flow_run", **body)["id"])
+
+    def end_of(self, run_id: str) -> dict[str, Any]:
+        """The state in which a run has ended."""
+
+        def ended() -> dict[str, Any] | None:
+            state = self.get(f"/flow_runs/{run_id}")["state"]
+            return state if state["type"] in ENDS else None
+
+        return wait_for(ended)
+
     def task_runs(self, run_id: str) -> list[dict[str, Any]]:
         """The task runs of a flow run that have arrived, in the order in which they began."""
         runs = self.post("/task_runs/filter", flow_runs={"id": {"any_": [run_id]}})
@@ -58,9 +76,9 @@ class Api:
         return self.get(f"/task_run_states/?task_run_id={task_run['id']}")
 
     def artifacts(self, run_id: str) -> dict[str, dict[str, Any]]:
-        """What a flow run shows, by key."""
+        """What a flow run shows, by key; what it returned, where that is kept, has none."""
         found = self.post("/artifacts/filter", artifacts={"flow_run_id": {"any_": [run_id]}})
-        return {artifact["key"]: artifact for artifact in found}
+        return {artifact["key"]: artifact for artifact in found if artifact["key"] is not None}
 
     def events(self, run_id: str, name: str | None = None) -> list[dict[str, Any]]:
         """The events of a flow run that have arrived, oldest first."""

@@ -29,7 +29,7 @@ from availability.errors import (
     UsageError,
 )
 from service.faults import Fault, FaultyHub
-from tests.builders import WEIGHTS, stored_bytes, write_tiny_model
+from tests.builders import WEIGHTS, stored_bytes, write_tiny_pair
 from tests.commands.running import run
 from tests.prefect_api import wait_for
 
@@ -40,8 +40,7 @@ SLOW = Fault("shape", "/resolve/.*safetensors", bytes_per_second=100_000)
 @pytest.fixture(scope="session")
 def published(tmp_path_factory):
     store = tmp_path_factory.mktemp("published")
-    write_tiny_model(store)
-    write_tiny_model(store, "org/other", weights_bytes=200_000, seed=1)
+    write_tiny_pair(store)
     return store
 
 
@@ -64,9 +63,12 @@ def told(command, *arguments, store):
 
 def alike(record, store):
     """A record without what differs from run to run."""
-    passing = {"seconds", "download_id", "last_health_check"}
-    kept = {name: value for name, value in record.items() if name not in passing}
-    return kept | {"path": kept["path"] and kept["path"].replace(str(store), "")}
+    passing = {"seconds", "step_seconds", "download_id", "last_health_check"}
+    return {
+        name: value.replace(str(store), "") if name in {"path", "served_path"} and value else value
+        for name, value in record.items()
+        if name not in passing
+    }
 
 
 # --- the same answers ------------------------------------------------------------------------------------
@@ -97,6 +99,16 @@ def test_ensure_models_answers_for_each_what_the_command_answers(tmp_path):
         alike(record, tmp_path / "command") for record in records
     ]
     assert [outcome.success for outcome in outcomes] == [True, False, False]
+
+
+@pytest.mark.parametrize("written", [None, "version: 1\nmodels: []\n"], ids=["no-catalog", "names-none"])
+def test_ensure_models_of_nothing_is_refused_as_the_command_refuses_it(tmp_path, written):
+    (tmp_path / "deployments").mkdir()
+    if written is not None:
+        (tmp_path / "deployments/catalog.yaml").write_text(written)
+    with pytest.raises(UsageError) as caught:
+        ensure_models(workspace=place(tmp_path))
+    assert run("ensure", "--all", "--store", tmp_path / "command", "--json").summary["error"] == caught.value.as_dict()
 
 
 def test_ensure_models_without_a_name_means_the_catalog(tmp_path, monkeypatch):

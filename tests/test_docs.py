@@ -17,6 +17,9 @@ import pytest
 
 import availability
 from availability import errors
+from availability.answer import RequestAnswer
+from availability.downloads import ListedDownload
+from availability.fallback.requirements import Requirements
 from availability.inventory import ModelStatus
 from availability.outcome import Ensured, EnsureOutcome
 from availability.transfer.meter import Progress
@@ -54,7 +57,13 @@ def rows(text):
 # --- the JSON contract -----------------------------------------------------------------------------------
 
 ROOMS = (
+    "availability.answer",
+    "availability.downloads",
+    "availability.error",
     "availability.errors",
+    "availability.fallback.decision",
+    "availability.fallback.recovery",
+    "availability.fallback.score",
     "availability.findings",
     "availability.health",
     "availability.inventory",
@@ -62,14 +71,20 @@ ROOMS = (
     "availability.outcome",
     "availability.plan",
     "availability.repairs",
+    "availability.sources.standing",
+    "availability.supply",
     "availability.system_health",
     "commands.check",
     "commands.common",
+    "commands.downloads",
     "commands.ensure",
     "commands.health",
     "commands.repair",
+    "commands.request",
     "commands.settings",
+    "commands.sources",
     "commands.status",
+    "commands.support_bundle",
 )
 NOT_PRINTED = {"SystemRecord"}
 """What only Python programs see; the command prints it as `HealthSummary`."""
@@ -93,6 +108,8 @@ def in_words(kind):
     inside = [in_words(part) for part in typing.get_args(kind)]
     if typing.get_origin(kind) is list:
         return f"list of {inside[0]}"
+    if typing.get_origin(kind) is dict:
+        return f"object of {inside[1]}"
     return f"[{', '.join(inside)}]" if inside else f"`{kind.__name__}`"
 
 
@@ -127,7 +144,11 @@ def test_the_signature_is_the_one_it_has(name):
     assert re.sub(r",?\s+(?=\))|(?<=\()\s+", "", " ".join(told.split())).replace(",)", ")") == so
 
 
-@pytest.mark.parametrize("kind", [EnsureOutcome, ModelStatus, Progress], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind",
+    [EnsureOutcome, ListedDownload, ModelStatus, Progress, RequestAnswer, Requirements],
+    ids=lambda kind: kind.__name__,
+)
 def test_every_attribute_of_a_value_is_told(kind):
     told = set(re.findall(r"`\.?(\w+)(?:\(\))?`", sections(PYTHON, 3)[kind.__name__]))
     made = {name for name, member in vars(kind).items() if isinstance(member, property)}

@@ -18,7 +18,7 @@
 --   meets_target: whether it is; null without a target or without known time
 -- parameters:
 --   days double = 30: how far back, whole days of the zone
---   max_gap_minutes double = 60: how far apart two observations may be for the time between them to be known
+--   max_gap_minutes double = 90: how far apart two observations may be for the time between them to be known
 --   overlap_seconds double = 2: how near two runs are too near to be put in order
 --   zone varchar = UTC: the time zone of the days
 --   now timestamptz = now: where the history ends

@@ -11,7 +11,7 @@
 --   observations: how many observations it rests on
 -- parameters:
 --   days double = 30: intervals that ended before are left out
---   max_gap_minutes double = 60: how far apart two observations may be for the time between them to be known
+--   max_gap_minutes double = 90: how far apart two observations may be for the time between them to be known
 --   overlap_seconds double = 2: how near two runs are too near to be put in order
 --   now timestamptz = now: where the history ends
 -- depends: intervals

@@ -4,7 +4,7 @@
 network here, and no look at the store: ids on disk are handed in.
 """
 
-from availability.catalog.entries import Catalog, CatalogEntry, Priority, Substitution
-from availability.catalog.file import load_catalog
+from availability.catalog.entries import AttributeValue, Catalog, CatalogEntry, Priority, Substitution
+from availability.catalog.file import keep_catalog, load_catalog
 
-__all__ = ["Catalog", "CatalogEntry", "Priority", "Substitution", "load_catalog"]
+__all__ = ["AttributeValue", "Catalog", "CatalogEntry", "Priority", "Substitution", "keep_catalog", "load_catalog"]

@@ -12,7 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from availability.errors import ModelNotFoundError
+from availability.errors import ModelNotFoundError, UsageError
+from availability.fallback.requirements import NOTHING_REQUIRED, Requirements
 from availability.model import ModelId, parse_model_id
 
 Substitution = Literal["never", "ask", "auto"]
@@ -40,6 +41,23 @@ _URGENCY = {priority: place for place, priority in enumerate(Priority)}
 
 
 @dataclass(frozen=True, slots=True)
+class EntrySources:
+    """Where the bytes of one model come from, where that is not what the settings say; None leaves it to them.
+
+    Attributes:
+        mirrors: endpoints of mirrors of the hub.
+        peers: endpoints of other installations.
+        replicas: fsspec URLs or folders.
+        order: names of kinds of sources, the first one asked first.
+    """
+
+    mirrors: tuple[str, ...] | None = None
+    peers: tuple[str, ...] | None = None
+    replicas: tuple[str, ...] | None = None
+    order: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogEntry:
     """One model that is kept available.
 
@@ -54,6 +72,8 @@ class CatalogEntry:
         target: the wanted availability in percent.
         substitution: whether another model may stand in for it.
         attributes: what fallback compares: task, licence, context length and the like.
+        requirements: what is needed of a model that stands in for this one.
+        sources: where its bytes come from, None when the settings say it all.
     """
 
     model: ModelId
@@ -66,6 +86,8 @@ class CatalogEntry:
     target: float | None = None
     substitution: Substitution = "never"
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict, hash=False)
+    requirements: Requirements = NOTHING_REQUIRED
+    sources: EntrySources | None = None
 
     @property
     def compatible_with(self) -> Mapping[str, float]:
@@ -76,10 +98,17 @@ class CatalogEntry:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All entries, most urgent first and otherwise in the order of the file."""
+    """All entries, most urgent first and otherwise in the order of the file.
+
+    Attributes:
+        entries: all of them.
+        path: the file; None for a catalog that was made in memory.
+        is_there: whether there was such a file when it was read.
+    """
 
     entries: tuple[CatalogEntry, ...] = ()
     path: Path | None = None
+    is_there: bool = True
     _by_model: dict[ModelId, CatalogEntry] = field(init=False, repr=False, compare=False)
     _by_alias: dict[str, CatalogEntry] = field(init=False, repr=False, compare=False)
     _by_repo: dict[str, list[CatalogEntry]] = field(init=False, repr=False, compare=False)
@@ -100,6 +129,22 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def described(self) -> str:
+        """Return where it is and how many models it names, as a sentence without its full stop."""
+        if not self.is_there:
+            return f"There is no catalog at {self.path}"
+        where = f" {self.path}" if self.path is not None else ""
+        return f"The catalog{where} names {len(self.entries) or 'no'} models"
+
+    def require_models(self) -> None:
+        """Refuse to be the answer to what shall be done, where it names no model.
+
+        Raises:
+            UsageError: it names none.
+        """
+        if not self.entries:
+            raise UsageError(f"{self.described()}, so there is nothing to do.")
 
     def entry(self, model: ModelId) -> CatalogEntry | None:
         """Return the entry of exactly this model and revision, None when it is not catalogued."""

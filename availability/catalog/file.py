@@ -8,6 +8,7 @@ import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,7 +49,7 @@ def load_catalog(path: Path, *, required: bool = True) -> Catalog:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         if not required:
-            return Catalog(path=path)
+            return Catalog(path=path, is_there=False)
         raise CatalogError(
             f"The catalog {path} is not there.",
             advice=("Create it, or correct ENHANCED_MODEL_CATALOG.",),
@@ -58,6 +59,21 @@ def load_catalog(path: Path, *, required: bool = True) -> Catalog:
             f"The catalog {path} cannot be read: {error}.", advice=("Make it a readable file in UTF-8.",)
         ) from error
     return Catalog(_parse(path, text), path)
+
+
+def keep_catalog(path: Path, *, required: bool = True) -> Catalog:
+    """Read a catalog file, and not again while it is the same: who asks often would spend most of it here."""
+    try:
+        status = path.stat()
+        seen = status.st_mtime_ns, status.st_size, status.st_ino
+    except OSError:
+        seen = None
+    return _kept(path, required, seen)
+
+
+@lru_cache(maxsize=8)
+def _kept(path: Path, required: bool, seen: tuple[int, int, int] | None) -> Catalog:  # noqa: ARG001  the key
+    return load_catalog(path, required=required)
 
 
 def _parse(path: Path, text: str) -> tuple[CatalogEntry, ...]:
@@ -115,11 +131,12 @@ class _Reading:
 
 
 def _merged(defaults: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay an entry over the defaults; attributes are laid over one by one."""
+    """Lay an entry over the defaults; attributes and requirements are laid over one by one."""
     merged = {**defaults, **raw}
-    above, below = raw.get("attributes"), defaults.get("attributes")
-    if isinstance(above, dict) and isinstance(below, dict):
-        merged["attributes"] = {**below, **above}
+    for key in ("attributes", "requirements"):
+        above, below = raw.get(key), defaults.get(key)
+        if isinstance(above, dict) and isinstance(below, dict):
+            merged[key] = {**below, **above}
     return merged
 
 

@@ -8,9 +8,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from availability.catalog.entries import AttributeValue, CatalogEntry, Priority, Scalar, Substitution
+from availability.catalog.entries import (
+    AttributeValue,
+    CatalogEntry,
+    EntrySources,
+    Priority,
+    Scalar,
+    Substitution,
+)
 from availability.errors import InvalidModelIdError
+from availability.fallback.form import RequirementsForm
 from availability.model import DEFAULT_REVISION, ModelId, parse_model_id
+from availability.settings.words import Endpoints, Replicas, SourceNames
 
 _ALIAS = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 
@@ -56,10 +65,22 @@ class AttributesForm(_Form):
     task: _Text | None = None
     modality: _Text | None = None
     licence: _Text | None = None
+    format: _Text | tuple[_Text, ...] | None = None
+    size_gb: Annotated[float, Field(ge=0)] | None = None
+    capabilities: tuple[_Text, ...] | None = None
     parameters: Annotated[float, Field(gt=0)] | None = None
     context_length: Annotated[int, Field(ge=1)] | None = None
     vram_gb: Annotated[float, Field(ge=0)] | None = None
     compatible_with: dict[_Id, _Share] | None = None
+
+
+class SourcesForm(_Form):
+    """Where a model's bytes come from; what is left out is as the settings say."""
+
+    mirrors: Endpoints | None = None
+    peers: Endpoints | None = None
+    replicas: Replicas | None = None
+    order: SourceNames | None = None
 
 
 class DefaultsForm(_Form):
@@ -73,6 +94,8 @@ class DefaultsForm(_Form):
     target: Annotated[float, Field(gt=0, le=100)] | None = None
     substitution: Substitution = "never"
     attributes: AttributesForm = Field(default_factory=AttributesForm)
+    requirements: RequirementsForm = Field(default_factory=RequirementsForm)
+    sources: SourcesForm | None = None
 
 
 class EntryForm(DefaultsForm):
@@ -95,6 +118,8 @@ class EntryForm(DefaultsForm):
         model = parse_model_id(self.id)
         fields: dict[str, Any] = {name: getattr(self, name) for name in DefaultsForm.model_fields}
         fields["attributes"] = self.attributes.model_dump(exclude_none=True)
+        fields["requirements"] = self.requirements.value()
+        fields["sources"] = EntrySources(**self.sources.model_dump()) if self.sources else None
         return CatalogEntry(
             model=ModelId(model.repo_id, self.revision or model.revision), aliases=self.aliases, **fields
         )

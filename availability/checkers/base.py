@@ -4,7 +4,7 @@ A checker judges one aspect of one model at its snapshot's folder. It reads, it 
 has not seen: without data its score is None.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -80,14 +80,12 @@ class HealthContext:
 
     Attributes:
         settings: what is in force.
-        status: what the disk tells of it.
+        status: what the disk tells of it, and the history (`past`).
         outcome: the latest check of its content, None when there was none.
         is_fresh: whether that check was made just now; what an older one found holds only as far as the status says so.
-        load_seconds: by model id, how long its latest loads took; empty without a history.
     """
 
     settings: Settings
     status: ModelStatus
     outcome: CheckOutcome | None = None
     is_fresh: bool = False
-    load_seconds: Mapping[str, Sequence[float]] = field(default_factory=dict)

@@ -1,13 +1,12 @@
 """The road of one model, step by step: observe, plan, fetch what is wrong, prove it, publish, observe again.
 
-First fetch, resume, repair and adoption are this one road with different shelves at its start. Each step is a function,
-so that the command line (`availability.ensure`) and Prefect (`tasks/`) take the same ones; retries are theirs.
+First fetch, resume and repair are this one road with different shelves at its start, and adoption takes its steps. The
+command line (`availability.ensure`) and Prefect (`tasks/`) travel it alike; retries are theirs.
 """
 
-from availability.road.checking import check, confirm
-from availability.road.fetching import fetch, reserve
+from availability.road.checking import check
 from availability.road.planning import Ready, find_ready, plan
 from availability.road.publishing import publish
-from availability.road.repairing import repair
+from availability.road.travelling import travel
 
-__all__ = ["Ready", "check", "confirm", "fetch", "find_ready", "plan", "publish", "repair", "reserve"]
+__all__ = ["Ready", "check", "find_ready", "plan", "publish", "travel"]

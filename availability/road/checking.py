@@ -10,8 +10,10 @@ from availability.errors import DownloadIntegrityError
 from availability.integrity import Examination, Finding, examine
 from availability.pickles import check_pickles
 from availability.plan import Plan, PlannedFile
+from availability.road.timing import timed
 
 
+@timed
 def check(download: Download, made: Plan) -> tuple[Finding, ...]:
     """Read and judge what was there already; return what is wrong with it.
 
@@ -29,6 +31,7 @@ def check(download: Download, made: Plan) -> tuple[Finding, ...]:
     return tuple(examination.finding for examination in examinations if examination.finding)
 
 
+@timed
 def confirm(download: Download, made: Plan) -> None:
     """Look again at what was healed: success is what is seen afterwards.
 

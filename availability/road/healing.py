@@ -7,7 +7,6 @@ the file is too long or not ours to write in. What was written is read back from
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from availability.digests import CHUNK_BYTES, chunk_digest
@@ -16,8 +15,7 @@ from availability.download import Download
 from availability.errors import DownloadIntegrityError
 from availability.ledger import Ledger
 from availability.model import FileRecord, Listing
-from availability.road.fetching import make_sure_of_room
-from availability.transfer.mend import mend
+from availability.road.fetching import make_sure_of_room, mend_in_place
 
 Ranges = Sequence[tuple[int, int]]
 _COPY_BYTES = 8 * CHUNK_BYTES
@@ -71,12 +69,11 @@ def still_wrong(place: Path, ledger: Ledger, ranges: Ranges, *, from_memory: boo
 
 
 def _mend(download: Download, listing: Listing, wound: Wound) -> None:
-    mended = partial(mend, wound.place, wound.ledger, wound.ranges, file=wound.file)
-    download.patiently(partial(mended, source=download.workspace.source, listing=listing, meter=download.meter))
+    mend_in_place(download, listing, wound.file, wound.place, ledger=wound.ledger, ranges=wound.ranges)
 
 
 def _confirm(wound: Wound) -> None:
-    wrong = still_wrong(wound.place, wound.ledger, wound.ranges)
+    wrong = still_wrong(wound.place, ledger=wound.ledger, ranges=wound.ranges)
     if wrong and not still_wrong(wound.place, wound.ledger, wrong, from_memory=True):
         # Right in memory, where the healing looked, and wrong on the disk: write it down.
         _write_down(wound.place, wrong)

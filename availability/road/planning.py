@@ -11,6 +11,7 @@ from availability.identity import find_listing
 from availability.model import Commit, FileRecord, Listing
 from availability.plan import Plan, PlannedFile, Presence
 from availability.record import Proof
+from availability.road.timing import timed
 from availability.selection import choose, indexes_to_read, shards_named
 from availability.transfer.small import fetch_whole
 
@@ -49,6 +50,7 @@ def _find_ready(download: Download) -> Ready | None:
     return Ready(snapshot, commit, sum(file.size for file in record.wanted_files()))
 
 
+@timed
 def plan(download: Download) -> Plan:
     """Find out what the model must be, what of it is there, and what has to be done.
 
@@ -71,6 +73,8 @@ def plan(download: Download) -> Plan:
     contents = {item.file.digest: item for item in made.files}.values()
     done = sum(item.received + item.file.size * (item.presence is Presence.PROVEN) for item in contents)
     download.meter.plan(bytes_total=sum(item.file.size for item in contents), bytes_done=done)
+    if download.meter.bytes_needed is None:
+        download.meter.bytes_needed = made.bytes_to_fetch
     return made
 
 

@@ -8,8 +8,10 @@ from availability.errors import DownloadIntegrityError, StorageError
 from availability.plan import Plan, Presence
 from availability.record import Proof, SnapshotRecord
 from availability.road.planning import Ready
+from availability.road.timing import timed
 
 
+@timed
 def publish(download: Download, made: Plan) -> Ready:
     """Give everything its final name and let the revision point to it.
 
@@ -33,6 +35,7 @@ def publish(download: Download, made: Plan) -> Ready:
     workspace.records.update(model, listing.commit, lambda known: _record_of(download, made, snapshot, known))
     workspace.store.point(model, listing.commit)
     workspace.store.clear_staging(model)
+    workspace.begun.drop(model)
     return Ready(snapshot, listing.commit, made.bytes_total)
 
 

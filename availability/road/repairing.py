@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from time import time
 
 from availability.controls import DownloadState
@@ -11,11 +10,12 @@ from availability.integrity import Finding
 from availability.model import Listing
 from availability.plan import Plan
 from availability.record import Defect, SnapshotRecord
-from availability.repair import plan_repair
-from availability.road.fetching import bring, make_sure_of_room
-from availability.transfer.mend import mend
+from availability.repair import RepairAction, plan_repair
+from availability.road.fetching import bring, make_sure_of_room, mend_in_place
+from availability.road.timing import timed
 
 
+@timed
 def repair(download: Download, made: Plan, findings: Sequence[Finding]) -> None:
     """Fetch what the findings say is wrong: ranges in place where a ledger can judge them, else the whole file.
 
@@ -31,36 +31,49 @@ def repair(download: Download, made: Plan, findings: Sequence[Finding]) -> None:
     actions = plan_repair(
         findings, {path: ledgers[path] is not None and places[path] == blob for path, blob in blobs.items()}
     )
-    _note_defects(download, made.listing, findings)
-    for finding in findings:
-        if places[finding.file.path] == blobs[finding.file.path]:
-            workspace.quarantine.keep(download.model, finding, blobs[finding.file.path], now=time())
+    unknown = _note_defects(download, made.listing, findings)
+    published = [finding for finding in findings if places[finding.file.path] == blobs[finding.file.path]]
+    for finding in published:
+        workspace.quarantine.keep(download.model, finding, blobs[finding.file.path], now=time())
+    if published:
+        needed = sum(_bytes_of(action) for action in actions if places[action.file.path] == blobs[action.file.path])
+        download.note_damage([finding for finding in published if finding in unknown], needed)
     whole = [action.file for action in actions if action.action == "refetch_file"]
     make_sure_of_room(download, sum(file.size for file in whole))
     for action in actions:
         ledger = ledgers[action.file.path]
         if action.action == "refetch_ranges" and ledger is not None:
-            heal = partial(mend, blobs[action.file.path], ledger, action.ranges, file=action.file)
-            download.patiently(
-                partial(heal, source=workspace.source, listing=made.listing, meter=download.meter),
-            )
-    bring(download, made.listing, [file for file in whole if file.digest not in download.proven])
+            place = blobs[action.file.path]
+            mend_in_place(download, made.listing, action.file, place, ledger=ledger, ranges=action.ranges)
+    bring(download, made.listing, whole)
 
 
-def _note_defects(download: Download, listing: Listing, findings: Sequence[Finding]) -> None:
-    """Let the status say what is wrong, should healing it not succeed."""
+def _bytes_of(action: RepairAction) -> int:
+    if action.action == "refetch_file":
+        return action.file.size
+    return sum(stop - start for start, stop in action.ranges)
+
+
+def _note_defects(download: Download, listing: Listing, findings: Sequence[Finding]) -> list[Finding]:
+    """Let the status say what is wrong, should healing it not succeed; return what nobody had noted before."""
     workspace = download.workspace
     snapshot = workspace.store.snapshot(download.model, listing.commit)
+    unknown: list[Finding] = []
 
     def noted(known: SnapshotRecord | None) -> SnapshotRecord | None:
         if known is None:
+            unknown.extend(findings)
             return None
         defects = dict(known.defects)
         for finding in findings:
             signature = workspace.store.signature(snapshot / finding.file.path)
+            earlier = defects.get(finding.file.path)
+            if earlier is None or earlier.signature != signature:
+                unknown.append(finding)
             if signature is not None:
                 kind = finding.kind.value
                 defects[finding.file.path] = Defect(signature, kind, finding.ranges, time(), finding.cause)
         return replace(known, listing=listing, defects=defects)
 
     workspace.records.update(download.model, listing.commit, noted)
+    return unknown

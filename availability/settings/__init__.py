@@ -14,6 +14,7 @@ from availability.settings.definitions import (
     groups,
     shown,
 )
+from availability.settings.fallback import FallbackSettings
 from availability.settings.groups import (
     AdmissionSettings,
     DownloadSettings,
@@ -23,9 +24,11 @@ from availability.settings.groups import (
     Settings,
     StorageSettings,
 )
+from availability.settings.limits import LimitSettings
 from availability.settings.load import Effective, EffectiveValue, effective, load_settings
-from availability.settings.profiles import PROFILES, claim_folders
+from availability.settings.profiles import PROFILES, claim_folders, claim_state
 from availability.settings.sources import UnknownVariable
+from availability.settings.supply import SourcesSettings
 
 __all__ = [
     "ECOSYSTEM",
@@ -36,14 +39,18 @@ __all__ = [
     "EcosystemVariable",
     "Effective",
     "EffectiveValue",
+    "FallbackSettings",
     "FeatureSettings",
     "HealthSettings",
     "HubSettings",
+    "LimitSettings",
     "Settings",
+    "SourcesSettings",
     "StorageSettings",
     "UnknownVariable",
     "bounds_of",
     "claim_folders",
+    "claim_state",
     "definitions",
     "effective",
     "groups",

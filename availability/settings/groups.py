@@ -1,4 +1,4 @@
-"""The settings themselves: the one place where a default, a bound, a unit or a sentence is written.
+"""The settings themselves: the one place, with the modules beside it, where a default or a bound is written.
 
 A group built without arguments holds the defaults. Nothing here reads the environment or a file; `load_settings` does.
 """
@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from huggingface_hub import constants
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from availability.settings.fallback import FallbackSettings
+from availability.settings.group import Group
+from availability.settings.history import AnalyticsSettings
+from availability.settings.limits import LimitSettings
+from availability.settings.running import AlertsSettings, SchedulesSettings
+from availability.settings.supply import SourcesSettings
 from availability.settings.words import (
     AutoRepair,
     BlockedFileTypes,
@@ -17,9 +23,10 @@ from availability.settings.words import (
     FileTypes,
     Folder,
     Gigabytes,
+    LogLevels,
     LowerCase,
+    PathSetting,
     Percent,
-    Place,
     Seconds,
     SecretBlockName,
     Shown,
@@ -45,11 +52,7 @@ def _state_beside(validated: dict[str, Any]) -> Path:
     return store.with_name(f"{store.name}.availability")
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
-
-
-class StorageSettings(_Group):
+class StorageSettings(Group):
     """Where models and our records of them are kept, and how much room they may take."""
 
     models_directory: Annotated[Folder, Shown(default="`HF_HUB_CACHE`, else the client's own cache")] = Field(
@@ -74,10 +77,12 @@ class StorageSettings(_Group):
         return round(self.min_free_gb * GIGABYTE)
 
 
-class DownloadSettings(_Group):
+class DownloadSettings(Group):
     """How models are fetched: how many at once, how fast, and how patiently."""
 
-    max_concurrent_downloads: int = Field(3, ge=1, le=10, description="How many models are fetched at once.")
+    max_concurrent_downloads: int = Field(
+        3, ge=1, le=10, description="How many models are fetched at once, by all who share the state folder."
+    )
     max_retries: int = Field(
         3, ge=0, le=10, description="Retries after the first attempt, of what can pass; 0 means no retry."
     )
@@ -88,7 +93,7 @@ class DownloadSettings(_Group):
         300, description="The longest wait before a retry, jitter included."
     )
     bandwidth_limit_mbps: Annotated[float, Shown(unit="Mbit/s")] = Field(
-        0, ge=0, description="Speed limit of one process; 0 means none."
+        0, ge=0, description="Speed limit of all downloads together that share the state folder; 0 means none."
     )
     connections: int = Field(16, ge=1, le=64, description="Connections that one transfer may hold at once.")
     stall_seconds: Seconds = Field(
@@ -110,17 +115,12 @@ class DownloadSettings(_Group):
         return seconds
 
     @property
-    def bandwidth_limit_bytes_per_second(self) -> float | None:
-        """The speed limit in bytes per second, None when there is none."""
-        return self.bandwidth_limit_mbps * 1e6 / 8 or None
-
-    @property
     def min_bytes_per_second(self) -> float:
         """The speed below which a connection has stalled, in bytes per second."""
         return self.min_kib_per_second * 1024
 
 
-class AdmissionSettings(_Group):
+class AdmissionSettings(Group):
     """What may enter the store."""
 
     allowed_sources: Sources = Field(("*",), description="Where models may come from.")
@@ -138,7 +138,7 @@ class AdmissionSettings(_Group):
     )
 
 
-class HealthSettings(_Group):
+class HealthSettings(Group):
     """How what is stored is checked, what counts as healthy, and who may start a repair."""
 
     cache_ttl_seconds: Seconds = Field(
@@ -189,7 +189,7 @@ class HealthSettings(_Group):
         return round(self.quarantine_max_mib * MEBIBYTE)
 
 
-class FeatureSettings(_Group):
+class FeatureSettings(Group):
     """What is switched on."""
 
     enhanced_downloads: bool = Field(True, description="Verified, resumable downloads from several sources.")
@@ -198,15 +198,7 @@ class FeatureSettings(_Group):
     usage_analytics: bool = Field(True, description="Recording of events for reports and clean-up advice.")
 
 
-class AnalyticsSettings(_Group):
-    """Where what happened is kept, so that it can be asked later."""
-
-    url: Annotated[Place | None, Shown(default="`history` in the state folder")] = Field(
-        None, description="The history of events; several machines may share one."
-    )
-
-
-class HubSettings(_Group):
+class HubSettings(Group):
     """Where models come from. The token is no setting: it is `HF_TOKEN` or a Prefect Secret block."""
 
     endpoint: Annotated[WebAddress, Shown(default="`HF_ENDPOINT`, else `https://huggingface.co`")] = Field(
@@ -228,6 +220,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="forbid",
         validate_default=True,
+        allow_inf_nan=False,
     )
 
     profile: ProfileName = Field(
@@ -238,13 +231,25 @@ class Settings(BaseSettings):
     )
     debug: bool = Field(False, description="Show what developers want to see, such as full tracebacks.")
     log_level: LogLevel = Field("INFO", description="The least important message that is logged.")
+    log_levels: LogLevels = Field((), description="The same for single parts, by the names of their modules.")
+    log_file: Annotated[
+        PathSetting | None, Shown(expected="a file", default="`logs/availability.log` in the state folder")
+    ] = Field(None, description="Where the command line keeps its log.")
+    log_file_mib: Annotated[float, Shown(unit="MiB")] = Field(
+        5, ge=0, description="When the log is so large a new one is begun, and two old ones stay; 0 keeps no log."
+    )
     storage: StorageSettings = Field(default_factory=StorageSettings)
     download: DownloadSettings = Field(default_factory=DownloadSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
     admission: AdmissionSettings = Field(default_factory=AdmissionSettings)
     health: HealthSettings = Field(default_factory=HealthSettings)
+    fallback: FallbackSettings = Field(default_factory=FallbackSettings)
     features: FeatureSettings = Field(default_factory=FeatureSettings)
     hub: HubSettings = Field(default_factory=HubSettings)
+    sources: SourcesSettings = Field(default_factory=SourcesSettings)
     analytics: AnalyticsSettings = Field(default_factory=AnalyticsSettings)
+    schedules: SchedulesSettings = Field(default_factory=SchedulesSettings)
+    alerts: AlertsSettings = Field(default_factory=AlertsSettings)
 
     @classmethod
     def settings_customise_sources(
@@ -262,6 +267,11 @@ class Settings(BaseSettings):
     def history_url(self) -> str:
         """Where the history of events lies."""
         return self.analytics.url or str(self.storage.cache_directory / "history")
+
+    @property
+    def log_path(self) -> Path:
+        """Where the command line keeps its log."""
+        return self.log_file or self.storage.cache_directory / "logs/availability.log"
 
     @property
     def catalog_was_chosen(self) -> bool:

@@ -5,7 +5,6 @@ collected, and refused on demand.
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
@@ -15,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from availability.errors import SettingsError
+from availability.masking import masked
 from availability.settings.definitions import Definition, definitions, shown
 from availability.settings.groups import Settings
 from availability.settings.profiles import profile_defaults, wrong_folders
@@ -30,7 +30,6 @@ from availability.settings.sources import (
 
 DOTENV = Path(".env")
 _DEFAULT = "default"
-_SECRET = re.compile(r"hf_[A-Za-z0-9]{16,}|(?<=//)[^/@\s]*(?=@)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ def _value_faults(error: ValidationError, given: Mapping[str, Given]) -> list[_F
 def _fault(name: str, expected: str, value: object, given: Mapping[str, Given]) -> _Fault:
     definition = next(definition for definition in definitions() if definition.name == name)
     said = given.get(name, Given(value, definition.env_name, _DEFAULT))
-    got = "a value that is not repeated here" if definition.hidden else _SECRET.sub("***", repr(_plain(value)))
+    got = "a value that is not repeated here" if definition.hidden else masked(repr(_plain(value)))
     to_set = name if said.origin == ARGUMENT else definition.env_name
     otherwise = "" if name not in given else f", or leave it out for the default ({definition.default})"
     return _Fault(

@@ -68,15 +68,28 @@ def claim_folders(settings: Settings) -> None:
         StorageError: a folder or its marker cannot be created.
     """
     for folder in (settings.storage.models_directory, settings.storage.cache_directory):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if settings.profile == "development":
-                _marker(folder.resolve()).write_text("This folder belongs to the profile development.\n")
-        except OSError as error:
-            raise StorageError(
-                f"{folder} cannot be prepared: {error}.",
-                advice=("Make its parent writable, or name another folder (ENHANCED_MODEL_STORAGE_*).",),
-            ) from error
+        _claim(folder, settings)
+
+
+def claim_state(settings: Settings) -> None:
+    """Create the state folder alone, as `claim_folders` does: for what is noted before a model is written.
+
+    Raises:
+        StorageError: the folder or its marker cannot be created.
+    """
+    _claim(settings.storage.cache_directory, settings)
+
+
+def _claim(folder: Path, settings: Settings) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if settings.profile == "development":
+            _marker(folder.resolve()).write_text("This folder belongs to the profile development.\n")
+    except OSError as error:
+        raise StorageError(
+            f"{folder} cannot be prepared: {error}.",
+            advice=("Make its parent writable, or name another folder (ENHANCED_MODEL_STORAGE_*).",),
+        ) from error
 
 
 def _marker(folder: Path) -> Path:

@@ -78,6 +78,13 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _word(text: str) -> str:
+    word = text.strip().lower()
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._+-]*", word):
+        raise ValueError("a word is letters, digits, '.', '_', '+' and '-', such as apache-2.0")
+    return word
+
+
 def _address(text: str) -> str:
     """Normalise a URL, so that equal addresses are equal texts."""
     parts = urlsplit(text.strip())
@@ -106,11 +113,38 @@ def _place(text: str) -> str:
     return place
 
 
+def _replica(text: str) -> str:
+    place = _place(text)
+    if "?" in place or "#" in place:
+        raise ValueError("a replica's URL has no ? or #; what its file system needs belongs in the environment")
+    return place if "://" in place else str(Path(place).expanduser().absolute())
+
+
+def _source_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
+        raise ValueError("a source is named by letters, digits, '-', '_' and '.', such as mirror")
+    return text
+
+
+def _unique(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))
+
+
+def _logged(text: str) -> str:
+    part, _, level = text.partition("=")
+    if not re.fullmatch(r"\w+(\.\w+)*", part) or level.upper() not in LOG_LEVELS:
+        raise ValueError("a part and its level are written as availability.transfer=DEBUG")
+    return f"{part}={level.upper()}"
+
+
 def _star_or(check: Callable[[str], str]) -> AfterValidator:
     return AfterValidator(lambda word: word if word == "*" else check(word))
 
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
 _Some = Field(min_length=1)
+_Name = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=200)
 
 Seconds = Annotated[float, Shown(unit="s")]
 Gigabytes = Annotated[float, Shown(unit="GB")]
@@ -152,4 +186,42 @@ BlockedModels = Annotated[
     BeforeValidator(_listed),
     Shown(expected="comma-separated patterns of ids such as `someone/*`, or `none`"),
 ]
-SecretBlockName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=200)]
+Words = Annotated[
+    tuple[Annotated[str, AfterValidator(_word)], ...],
+    BeforeValidator(_listed),
+    Shown(expected="comma-separated words, or `none`"),
+]
+Endpoints = Annotated[
+    tuple[Annotated[str, AfterValidator(_web_address)], ...],
+    BeforeValidator(_listed),
+    AfterValidator(_unique),
+    Shown(expected="comma-separated http(s) URLs without credentials, or `none`"),
+]
+Replicas = Annotated[
+    tuple[Annotated[str, AfterValidator(_replica)], ...],
+    BeforeValidator(_listed),
+    AfterValidator(_unique),
+    Shown(expected="comma-separated fsspec URLs or folders, without credentials, or `none`"),
+]
+Folders = Annotated[
+    tuple[PathSetting, ...], BeforeValidator(_listed), Shown(expected="comma-separated folders, or `none`")
+]
+SourceNames = Annotated[
+    tuple[Annotated[str, AfterValidator(_source_name)], ...],
+    BeforeValidator(_listed),
+    AfterValidator(_unique),
+    Shown(expected="comma-separated names of sources"),
+]
+LogLevels = Annotated[
+    tuple[Annotated[str, AfterValidator(_logged)], ...],
+    BeforeValidator(_listed),
+    Shown(expected="comma-separated parts and levels such as `availability.transfer=DEBUG`, or `none`"),
+]
+DeploymentNames = Annotated[
+    tuple[Annotated[str, _star_or(str)], ...],
+    BeforeValidator(_listed),
+    AfterValidator(_star_alone),
+    Shown(expected="comma-separated names of deployments, `*` for all, or `none`"),
+]
+SecretBlockName = Annotated[str, _Name]
+BlockName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*$", max_length=200)]

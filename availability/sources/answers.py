@@ -20,6 +20,7 @@ from availability.errors import (
     SourceUnavailableError,
 )
 from availability.model import ModelId
+from availability.sources.request_budget import Headers, RequestBudget
 
 _LOGIN_ADVICE = "Set HF_TOKEN to a token that may read the model (a Prefect Secret block can hold it for workers)."
 
@@ -53,7 +54,8 @@ def error_of(
         asked = f" and asked to come back in {wait:.0f} s" if wait is not None else ""
         return RateLimitedError(f"{source} answered {status} for {what}{asked}", retry_after_seconds=wait)
     if status >= 500 or status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
-        return SourceUnavailableError(f"{source} answered {status} for {what}{': ' + message if message else ''}")
+        said = f": {message}" if message else ""
+        return SourceUnavailableError(f"{source} answered {status} for {what}{said}", kind="server_error")
     if code == "GatedRepo":
         return GatedModelError(
             f"{model} is gated: its publisher wants the conditions accepted first ({source} answered {status}).",
@@ -62,6 +64,13 @@ def error_of(
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return _denied(source, model, what, status, code, authorized=authorized)
     return _absent(source, model, what, status, told, is_file=path is not None)
+
+
+def note_limits(budget: RequestBudget, status: int, headers: Headers) -> None:
+    """Let a budget take note of what an answer says about requests."""
+    is_refusal = status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500
+    told = {name.lower(): value for name, value in headers.items()} if is_refusal else {}
+    budget.told(status, headers, retry_after_seconds(told, datetime.now(UTC)) if is_refusal else None)
 
 
 def _denied(

@@ -116,9 +116,10 @@ class _Line:
 class Connections:
     """Connections to any number of origins; safe to call from any thread."""
 
-    def __init__(self, timeout_seconds: float) -> None:
-        """Let a connection stall for at most `timeout_seconds`."""
+    def __init__(self, timeout_seconds: float, answer_seconds: float | None = None) -> None:
+        """Let a connection stall for at most `timeout_seconds`, and before it answers for at most `answer_seconds`."""
         self._timeout_seconds = timeout_seconds
+        self._answer_seconds = timeout_seconds if answer_seconds is None else answer_seconds
         self._proxies = getproxies()
         self._lock = threading.Lock()
         self._kept: dict[str, list[_Line]] = {}
@@ -154,8 +155,10 @@ class Connections:
         try:
             line.connection.request("GET", line.target_prefix + address.target, headers={**headers, **line.headers})
             wire: socket = line.connection.sock
+            wire.settimeout(self._answer_seconds)
+            response = line.connection.getresponse()
             wire.settimeout(self._timeout_seconds)
-            return Answer(line, wire, line.connection.getresponse(), self)
+            return Answer(line, wire, response, self)
         except BaseException:
             line.connection.close()
             raise
@@ -191,7 +194,7 @@ class Connections:
         return context
 
     def _new(self, to: SplitResult, *, encrypted: bool) -> HTTPConnection:
-        host = to.hostname or ""
+        host, seconds = to.hostname or "", min(_CONNECT_SECONDS, self._answer_seconds)
         if encrypted:
-            return HTTPSConnection(host, to.port, timeout=_CONNECT_SECONDS, context=self._tls)
-        return HTTPConnection(host, to.port, timeout=_CONNECT_SECONDS)
+            return HTTPSConnection(host, to.port, timeout=seconds, context=self._tls)
+        return HTTPConnection(host, to.port, timeout=seconds)

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from http.client import HTTPException, HTTPMessage
 
-from availability.errors import SourceUnavailableError
+from availability.errors import FailureKind, SourceUnavailableError
 from availability.model import FileRecord, ModelId
-from availability.sources.answers import error_of
+from availability.sources.answers import error_of, note_limits
 from availability.sources.connections import Address, Answer, Connections
+from availability.sources.request_budget import RequestBudget
 
 _MOST_REDIRECTS = 5
 _TAG_CHARACTERS = 200
@@ -38,11 +39,14 @@ class HttpBody:
         try:
             data = self._answer.read(min(most, self._left))
         except (OSError, HTTPException) as error:
+            kind: FailureKind = "stalled" if isinstance(error, TimeoutError) else "broken_off"
             raise SourceUnavailableError(
-                f"{self._source} broke off while sending {self._what} ({cause_of(error)})"
+                f"{self._source} broke off while sending {self._what} ({cause_of(error)})", kind=kind
             ) from None
         if not data:
-            raise SourceUnavailableError(f"{self._source} ended {self._what} {self._left} bytes too early")
+            raise SourceUnavailableError(
+                f"{self._source} ended {self._what} {self._left} bytes too early", kind="broken_off"
+            )
         self._left -= len(data)
         return data
 
@@ -58,13 +62,23 @@ class HttpBody:
 class HttpFiles:
     """Opens files of one endpoint, and of wherever that endpoint redirects to."""
 
-    def __init__(self, name: str, endpoint: str, headers: Mapping[str, str], *, timeout_seconds: float) -> None:
-        """Prepare to ask `endpoint`; `headers` (with the token) go to it and to nobody else."""
+    def __init__(
+        self,
+        name: str,
+        endpoint: str,
+        headers: Mapping[str, str],
+        *,
+        timeout_seconds: float,
+        answer_seconds: float | None = None,
+        budget: RequestBudget | None = None,
+    ) -> None:
+        """Prepare to ask `endpoint`; `headers` (with the token) go to it and to nobody else, and `budget` is for it."""
         self._name = name
+        self._budget = budget
         self._home = Address.of(endpoint).origin
         self._headers = {**headers, "Accept-Encoding": "identity"}
         self._anonymous = {name: value for name, value in self._headers.items() if name.lower() != "authorization"}
-        self._connections = Connections(timeout_seconds)
+        self._connections = Connections(timeout_seconds, answer_seconds)
         # Where large files of the endpoint really are, while the signed links last.
         self._links: dict[str, Address] = {}
 
@@ -103,7 +117,8 @@ class HttpFiles:
                 elif here.origin != self._home and answer.status in _STALE_LINK:
                     answer.dismiss()
                     raise SourceUnavailableError(
-                        f"{self._name} sent us to {here.shown} for {file.path}, which answered {answer.status}"
+                        f"{self._name} sent us to {here.shown} for {file.path}, which answered {answer.status}",
+                        kind="malformed",
                     )
                 return answer
             answer.dismiss()
@@ -111,21 +126,28 @@ class HttpFiles:
                 here = here.follow(answer.headers.get("location", ""))
             except ValueError:
                 raise SourceUnavailableError(
-                    f"{self._name} redirects {file.path} of {model} to something that is no address"
+                    f"{self._name} redirects {file.path} of {model} to something that is no address", kind="malformed"
                 ) from None
-        raise SourceUnavailableError(f"{self._name} redirects {file.path} of {model} in a circle")
+        raise SourceUnavailableError(f"{self._name} redirects {file.path} of {model} in a circle", kind="malformed")
 
     def _request(self, model: ModelId, file: FileRecord, address: Address, start: int, stop: int) -> Answer:
-        # The token goes home and nowhere else.
+        # The token goes home and nowhere else, and only home are requests counted.
+        budget = self._budget if address.origin == self._home else None
         headers = self._headers if address.origin == self._home else self._anonymous
         if (start, stop) != (0, file.size):
             headers = {**headers, "Range": f"bytes={start}-{stop - 1}"}
+        if budget is not None:
+            budget.ask()
         try:
-            return self._connections.get(address, headers)
+            answer = self._connections.get(address, headers)
         except (OSError, HTTPException, ValueError) as error:  # ValueError: an address that cannot be encoded
             raise SourceUnavailableError(
-                f"{self._name} could not be reached at {address.shown} for {file.path} of {model} ({cause_of(error)})"
+                f"{self._name} could not be reached at {address.shown} for {file.path} of {model} ({cause_of(error)})",
+                kind="unreachable",
             ) from None
+        if budget is not None:
+            note_limits(budget, answer.status, answer.headers)
+        return answer
 
     def _checked(self, model: ModelId, file: FileRecord, answer: Answer, start: int, stop: int) -> HttpBody:
         span = (start, stop)
@@ -148,7 +170,9 @@ class HttpFiles:
             )
         if why_not:
             answer.close(complete=False)
-            raise SourceUnavailableError(f"{self._name} did not send {file.path} of {model} as asked: {why_not}")
+            raise SourceUnavailableError(
+                f"{self._name} did not send {file.path} of {model} as asked: {why_not}", kind="malformed"
+            )
         tag = headers.get("etag")
         return HttpBody(answer, self._name, f"{file.path} of {model}", span, tag and tag[:_TAG_CHARACTERS])
 

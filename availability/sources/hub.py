@@ -8,6 +8,7 @@ is one retry policy only. Bytes go through `availability.sources.http`.
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
@@ -18,10 +19,11 @@ from huggingface_hub import __version__ as client_version
 from huggingface_hub.errors import OfflineModeIsEnabled
 from huggingface_hub.utils import get_session
 
-from availability.errors import OfflineError, SourceUnavailableError, UnsafeModelError
+from availability.errors import FailureKind, OfflineError, SourceUnavailableError, UnsafeModelError
 from availability.model import Commit, FileRecord, Listing, ModelId, is_commit
-from availability.sources.answers import error_of
+from availability.sources.answers import error_of, note_limits
 from availability.sources.http import HttpBody, HttpFiles, cause_of
+from availability.sources.request_budget import RequestBudget
 
 _MOST_PAGE_BYTES = 64 * 1024 * 1024
 _LISTING_SECONDS = 120.0
@@ -37,26 +39,54 @@ class HubSource:
         *,
         token: str | None = None,
         timeout_seconds: float = 30.0,
+        answer_seconds: float | None = None,
         max_files: int = 20_000,
+        budgets: Path | None = None,
     ) -> None:
         """Prepare to ask the Hub at `endpoint`.
 
         Args:
             endpoint: the address without a path.
-            token: sent to this endpoint only; None takes the one huggingface_hub knows (`HF_TOKEN`, `hf auth login`).
+            token: sent to this endpoint only; None takes the one huggingface_hub knows (`HF_TOKEN`, `hf auth login`),
+                and an empty one is none at all.
             timeout_seconds: without a byte for so long, a request has stalled.
+            answer_seconds: the same before a file's first byte; None is as long.
             max_files: a listing longer than this is refused.
+            budgets: where all who ask this hub keep together how often it may be asked; None keeps nothing.
         """
         self.endpoint = endpoint.rstrip("/")
-        self.name = urlsplit(self.endpoint).netloc.rpartition("@")[2]
         self._root = urlsplit(self.endpoint).path
+        self.name = urlsplit(self.endpoint).netloc.rpartition("@")[2] + self._root
         self._headers = _headers(token)
         self._timeout_seconds = timeout_seconds
         self._max_files = max_files
-        self._files = HttpFiles(self.name, self.endpoint, self._headers, timeout_seconds=timeout_seconds)
+        self._budget = RequestBudget(budgets, self.name, "api") if budgets else None
+        self._files = HttpFiles(
+            self.name,
+            self.endpoint,
+            self._headers,
+            timeout_seconds=timeout_seconds,
+            answer_seconds=answer_seconds,
+            budget=RequestBudget(budgets, self.name, "resolvers") if budgets else None,
+        )
 
     def listing(self, model: ModelId) -> Listing:
         """Say what the revision consists of now; see `availability.sources.base.Source.listing`."""
+        commit, names = self._revision(model)
+        files = tuple(sorted(self._tree(model, commit), key=lambda file: file.path))
+        lost = names - {file.path for file in files}
+        if lost:
+            raise SourceUnavailableError(
+                f"{self.name} cut the listing of {model} short: it lacks {len(lost)} files, {min(lost)!r} first",
+                kind="malformed",
+            )
+        return Listing(model, commit, files, self.name)
+
+    def commit(self, model: ModelId) -> Commit:
+        """Return the commit that the revision stands for now; raises what `listing` raises."""
+        return self._revision(model)[0]
+
+    def _revision(self, model: ModelId) -> tuple[Commit, set[str]]:
         info = self._json(model, f"{self._api(model)}/revision/{quote(model.revision, safe='')}")[0]
         try:
             commit, names = info["sha"], {entry["rfilename"] for entry in info.get("siblings", ())}
@@ -64,13 +94,7 @@ class HubSource:
             raise self._malformed(model) from None
         if not isinstance(commit, str) or not is_commit(commit) or not all(isinstance(name, str) for name in names):
             raise self._malformed(model)
-        files = tuple(sorted(self._tree(model, commit), key=lambda file: file.path))
-        lost = names - {file.path for file in files}
-        if lost:
-            raise SourceUnavailableError(
-                f"{self.name} cut the listing of {model} short: it lacks {len(lost)} files, {min(lost)!r} first"
-            )
-        return Listing(model, Commit(commit), files, self.name)
+        return Commit(commit), names
 
     def open(self, listing: Listing, file: FileRecord, start: int, stop: int) -> HttpBody:
         """Ask for a range of a file; see `availability.sources.base.Source.open`."""
@@ -129,8 +153,12 @@ class HubSource:
         """Return a page's content and the URL of the next one."""
         content = bytearray()
         deadline = monotonic() + _LISTING_SECONDS
+        if self._budget is not None:
+            self._budget.ask()
         try:
             with get_session().stream("GET", url, headers=self._headers, timeout=self._timeout_seconds) as response:
+                if self._budget is not None:
+                    note_limits(self._budget, response.status_code, response.headers)
                 if response.status_code != httpx2.codes.OK:
                     raise error_of(
                         self.name,
@@ -144,13 +172,16 @@ class HubSource:
                 for piece in response.iter_bytes():
                     content += piece
                     if len(content) > _MOST_PAGE_BYTES or monotonic() > deadline:
-                        raise SourceUnavailableError(f"{self.name} does not come to an end with the listing of {model}")
+                        raise SourceUnavailableError(
+                            f"{self.name} does not come to an end with the listing of {model}", kind="stalled"
+                        )
                 following = response.links.get("next", {}).get("url")
         except OfflineModeIsEnabled:
             raise _offline(model) from None
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            kind: FailureKind = "stalled" if isinstance(error, httpx2.ReadTimeout) else "unreachable"
             raise SourceUnavailableError(
-                f"{self.name} could not be asked for the listing of {model} ({cause_of(error)})"
+                f"{self.name} could not be asked for the listing of {model} ({cause_of(error)})", kind=kind
             ) from None
         try:
             return json.loads(content), following and self._at_home(following)
@@ -164,7 +195,9 @@ class HubSource:
         return urlunsplit((home.scheme, home.netloc, parts.path, parts.query, ""))
 
     def _malformed(self, model: ModelId) -> SourceUnavailableError:
-        return SourceUnavailableError(f"{self.name} answered for {model} with something that is not a listing")
+        return SourceUnavailableError(
+            f"{self.name} answered for {model} with something that is not a listing", kind="malformed"
+        )
 
 
 def _headers(token: str | None) -> dict[str, str]:

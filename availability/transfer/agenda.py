@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Condition, Event
 
+from availability.arrival import wrong_bytes
 from availability.digests import CHUNK_BYTES
 from availability.errors import SourceUnavailableError, TransientError
 from availability.model import FileRecord
 from availability.transfer.delivery import Delivery
+from availability.transfer.judgement import Judgement
 from availability.transfer.meter import Meter
-from availability.transfer.small import wrong_bytes
 from availability.transfer.staging import Staging
 
 SMALL_FILE_BYTES = CHUNK_BYTES
@@ -57,7 +58,17 @@ Job = SmallFile | LargeFile | Part
 class Agenda:
     """The work of one transfer; safe to call from any thread. It is the deliveries' `Watcher`."""
 
-    def __init__(self, files: Iterable[FileRecord], staging: Staging, meter: Meter) -> None:
+    def __init__(
+        self, files: Iterable[FileRecord], staging: Staging, meter: Meter, judgement: Judgement | None = None
+    ) -> None:
+        """Plan a transfer.
+
+        Args:
+            files: what to fetch.
+            staging: where to.
+            meter: counts.
+            judgement: told what became of each large file; None when there is nobody to tell.
+        """
         self.stop = Event()
         self.finished = Event()
         self.fatal: BaseException | None = None
@@ -66,6 +77,7 @@ class Agenda:
         self.proven: set[str] = set()
         self._staging = staging
         self._meter = meter
+        self._judgement = judgement
         self._large: deque[FileRecord] = deque()
         self._small: deque[FileRecord] = deque()
         for file in sorted(files, key=lambda file: (-file.size, file.path)):
@@ -73,6 +85,8 @@ class Agenda:
         # Open files and how many threads use each; one that is judged is closed when nobody does.
         self._open: dict[Delivery, int] = {}
         self._judged: set[Delivery] = set()
+        # Judged wrong, and to be sent again by somebody else as soon as nobody uses them any more.
+        self._again: set[Delivery] = set()
         self._busy = 0
         self._failures_in_a_row = 0
         self._changed = Condition()
@@ -91,7 +105,7 @@ class Agenda:
                 if job is not None:
                     self._busy += 1
                     return job
-                if not self._busy and all(file.given_up or file in self._judged for file in self._open):
+                if not self._busy and not self._again and all(map(self._is_over, self._open)):
                     self.finished.set()
                     self._changed.notify_all()
                     break
@@ -174,11 +188,17 @@ class Agenda:
             self._open[delivery] -= 1
             self._close_if_over(delivery)
 
+    def _is_over(self, delivery: Delivery) -> bool:
+        return delivery.given_up or delivery in self._judged
+
     def _close_if_over(self, delivery: Delivery) -> None:
         if self._open.get(delivery) == 0 and delivery in self._judged:
             del self._open[delivery]
             self._judged.remove(delivery)
             delivery.close()
+            if delivery in self._again:
+                self._again.remove(delivery)
+                self._large.append(delivery.file)
 
     def _count(self, failure: TransientError) -> None:
         self._failures_in_a_row += isinstance(failure, SourceUnavailableError)
@@ -193,6 +213,8 @@ class Agenda:
             if delivery.proven:
                 self._staging.promote(delivery)
                 self.proven.add(delivery.file.digest)
+                if self._judgement is not None:
+                    self._judgement.proved(delivery)
             else:
                 self._reject(delivery)
         except OSError as error:
@@ -228,6 +250,13 @@ class Agenda:
                 self._unpin(delivery)
 
     def _reject(self, delivery: Delivery) -> None:
-        delivery.journal.receive_again()
-        self._meter.kept(-delivery.file.size)
-        self.failures[delivery.file.path] = wrong_bytes(delivery.file, delivery.got or "")
+        parts = self._judgement.disproved(delivery) if self._judgement is not None else None
+        before = delivery.journal.received_bytes
+        delivery.journal.receive_again(parts)
+        self._meter.kept(delivery.journal.received_bytes - before)
+        if parts is None:
+            told = self._judgement.verdict(delivery) if self._judgement is not None else None
+            self.failures[delivery.file.path] = told or wrong_bytes(delivery.file, delivery.got or "")
+        else:
+            with self._changed:
+                self._again.add(delivery)

@@ -1,8 +1,7 @@
-"""One large file while it arrives for the first time: parts from any connection, proven as a whole.
+"""One large file while it arrives: parts from any connection and any source, proven as a whole.
 
-Bytes go to the disk as they come; each finished MiB leaves its chunk digest in the journal, and when the publisher's
-digest of the whole matches, those digests become the file's ledger. If it does not match, nothing says which byte is
-wrong, because no ledger exists yet: then `availability.transfer.comparison` takes a second delivery.
+What is common to a first delivery (`availability.transfer.first`) and a second one, which is compared with what the
+first has left (`availability.transfer.comparison`): parts and who has claimed them, ETags, and how it ends.
 """
 
 import os
@@ -12,12 +11,11 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Protocol
 
-from availability.digests import CHUNK_BYTES, Buffer, chunk_hasher, publisher_hasher
+from availability.digests import CHUNK_BYTES, Buffer
 from availability.durable import write_whole
 from availability.journal import Journal
 from availability.ledger import Ledger
 from availability.model import FileRecord
-from availability.transfer.frontier import Frontier
 
 WRITE_BACK_BYTES = 64 * CHUNK_BYTES
 """How much of a file may be dirty in memory before it is sent to the disk."""
@@ -138,19 +136,22 @@ class Delivery(ABC):
         """Whether it makes no sense to go on with a part."""
         return self.got is not None or self.given_up
 
-    def accept(self, part: int, start: int, tag: str | None) -> bool:
+    def accept(self, part: int, start: int, tag: str | None, source: str = "") -> bool:
         """Say whether an answer that was asked for from `start` on continues what has arrived of a part.
 
-        What an earlier run left under another tag is dropped, and with it every answer that was asked for from where
-        the old bytes ended.
+        What an earlier run left of the same source under another tag is dropped, and with it every answer that was
+        asked for from where the old bytes ended. Tags of different sources say nothing about each other.
         """
         with self._lock:
-            if self.journal.tag is None and tag is not None:
-                self.journal.adopt_tag(tag)
-            if tag not in (None, self.journal.tag):
-                if not self._accepted:
+            provenance = self.journal.provenance
+            known = provenance.tag(source)
+            if known is None and tag is not None:
+                provenance.adopt_tag(source, tag)
+            elif tag is not None and tag != known:
+                if not self._accepted and set(provenance.shares()) <= {source}:
                     self.kept(-self.journal.received_bytes)
-                    self.journal.restart(tag=tag)
+                    self.journal.restart()
+                    provenance.adopt_tag(source, tag)
                 return False
             fits = start == self.missing(part)[0]
             self._accepted |= fits
@@ -161,8 +162,24 @@ class Delivery(ABC):
         """Start judging; called when the first bytes are accepted, or when none are missing."""
 
     @abstractmethod
-    def writer(self, part: int) -> PartWriter:
-        """Return where the rest of a claimed part goes."""
+    def writer(self, part: int, source: str = "") -> PartWriter:
+        """Return where the rest of a claimed part goes, which `source` sends."""
+
+    @property
+    def senders(self) -> frozenset[str]:
+        """The sources that have sent something of it."""
+        return frozenset(name for name in self.journal.provenance.shares() if name)
+
+    @property
+    def culprit(self) -> str | None:
+        """The source that has sent all of it, and so is to blame if it is wrong; None when several have."""
+        shares = self.journal.provenance.shares()
+        return next(iter(shares)) if len(shares) == 1 else None
+
+    @property
+    def liars(self) -> frozenset[str]:
+        """The sources that have been shown to have sent a wrong chunk; more than the whole digest tells it takes."""
+        return frozenset()
 
     def close(self) -> None:
         """Close the files; what has arrived stays for the next run."""
@@ -210,81 +227,3 @@ class Delivery(ABC):
         if self.is_over or self._whole_comes:
             return []
         return [part for part in self._open_parts() if part not in self._claimed]
-
-
-class FirstDelivery(Delivery):
-    """Bytes that go to the disk as they come."""
-
-    _frontier: Frontier | None = None
-
-    def begin(self) -> None:
-        """Start hashing, behind the frontier when an earlier run has left something."""
-        with self._lock:
-            if self._frontier is not None:
-                return
-            self._frontier = Frontier(
-                publisher_hasher(self.file),
-                self.file.size,
-                contiguous=self._contiguous,
-                read=self.get,
-                on_complete=self.settle,
-                on_error=self._watcher.on_error,
-            )
-        if any(self.journal.marks):
-            self._frontier.follow()
-
-    def writer(self, part: int) -> PartWriter:
-        """Return where the rest of a claimed part goes; out of order, hashing changes to the follower."""
-        assert self._frontier is not None  # noqa: S101  begin() came first
-        writer = _FirstWriter(self, self._frontier, part)
-        if not self._frontier.is_at(writer.offset):
-            self._frontier.follow()
-        return writer
-
-    def close(self) -> None:
-        """End the follower, then close the files."""
-        if self._frontier is not None:
-            self._frontier.stop()
-        super().close()
-
-    def _contiguous(self, offset: int) -> int:
-        part = offset // self.journal.part_bytes
-        while part < len(self.journal.marks) and self.journal.marks[part] == self.length(part):
-            part += 1
-        if part == len(self.journal.marks):
-            return self.file.size
-        return part * self.journal.part_bytes + self.journal.marks[part]
-
-
-class _FirstWriter(PartWriter):
-    def __init__(self, delivery: FirstDelivery, frontier: Frontier, part: int) -> None:
-        self._delivery = delivery
-        self._frontier = frontier
-        self._part = part
-        self._start = part * delivery.journal.part_bytes
-        self.offset = self._start + delivery.journal.marks[part]
-        self.stop = self._start + delivery.length(part)
-        self._chunk = chunk_hasher()
-        head = self.offset % CHUNK_BYTES
-        if head:
-            self._chunk.update(delivery.get(self.offset - head, head))
-
-    def write(self, data: memoryview) -> None:
-        # First the data, then the digests of what it completes, then the mark that promises both.
-        begin = self.offset
-        self._delivery.put(data, begin)
-        self._seal_chunks(data)
-        self._delivery.journal.mark(self._part, self.offset - self._start)
-        self._delivery.kept(len(data))
-        self._frontier.offer(begin, data)
-        self._frontier.wake()
-
-    def _seal_chunks(self, data: memoryview) -> None:
-        while data:
-            piece = data[: CHUNK_BYTES - self.offset % CHUNK_BYTES]
-            self._chunk.update(piece)
-            self.offset += len(piece)
-            if self.offset % CHUNK_BYTES == 0 or self.offset == self._delivery.file.size:
-                self._delivery.journal.seal_chunk((self.offset - 1) // CHUNK_BYTES, self._chunk.digest())
-                self._chunk = chunk_hasher()
-            data = data[len(piece) :]

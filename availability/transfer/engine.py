@@ -12,10 +12,12 @@ from time import monotonic, process_time
 from availability.errors import DownloadIntegrityError
 from availability.model import FileRecord, Listing
 from availability.sources.base import Source
+from availability.sources.chain import chain_of
 from availability.transfer.agenda import Agenda
+from availability.transfer.judgement import Judgement
 from availability.transfer.meter import Meter
 from availability.transfer.staging import Staging
-from availability.transfer.throttle import Throttle
+from availability.transfer.throttle import Limiter
 from availability.transfer.worker import ServerWait, Supplies, TransferLimits, Worker
 
 _FIRST_CONNECTIONS = 4
@@ -32,7 +34,7 @@ def transfer(
     listing: Listing,
     staging: Staging,
     limits: TransferLimits,
-    throttle: Throttle,
+    throttle: Limiter,
     meter: Meter,
     on_tick: Callable[[], None],
     proven: set[str] | None = None,
@@ -41,11 +43,11 @@ def transfer(
 
     Args:
         files: which.
-        source: where from.
+        source: where from; a chain asks whoever can serve best.
         listing: what they must be.
         staging: where to.
         limits: what may be used.
-        throttle: the speed limit, shared with other transfers of the process.
+        throttle: the speed limits that hold for it.
         meter: counts.
         on_tick: called some twenty times a second in the caller's thread; what it raises ends the transfer.
         proven: gets the digests of what is proven, however the transfer ends: it need not be fetched again.
@@ -56,8 +58,10 @@ def transfer(
         FinalError: the source refuses, or `on_tick` ended it.
         OSError: the disk cannot be read or written.
     """
-    agenda = Agenda(files, staging, meter)
-    supplies = Supplies(source, listing, staging, limits, throttle, meter, ServerWait(limits.max_server_wait_seconds))
+    files = list(files)
+    sources = chain_of(source)
+    agenda = Agenda(files, staging, meter, Judgement(sources, listing))
+    supplies = Supplies(sources, listing, staging, limits, throttle, meter, ServerWait(limits.max_server_wait_seconds))
     write_back = Thread(target=agenda.write_back, name="write-back", daemon=True)
     write_back.start()
     crew: dict[Worker, Thread] = {}
@@ -70,6 +74,7 @@ def transfer(
         agenda.dirty.put(None)
         write_back.join()
         agenda.close()
+        sources.rest(listing.model, [file.digest for file in files])
         if proven is not None:
             proven |= agenda.proven
     _raise_failures(agenda)
@@ -80,6 +85,7 @@ def _supervise(agenda: Agenda, supplies: Supplies, crew: dict[Worker, Thread], o
     _add_workers(agenda, supplies, crew)
     while not agenda.finished.wait(_TICK_SECONDS):
         on_tick()
+        supplies.sources.watch()
         share = (process_time() - cpu) / (monotonic() - wall) / (os.cpu_count() or 1)
         cpu, wall = process_time(), monotonic()
         if share < _BUSY_SHARE and agenda.work_waits():

@@ -55,10 +55,12 @@ class Meter:
         self._samples: list[tuple[float, int]] = []
         self.phase = "queued"
         self.bytes_total = 0
+        self.bytes_needed: int | None = None
         self.retries = 0
         self.waiting: str | None = None
         self._done = 0
         self._fetched: dict[str, int] = defaultdict(int)
+        self._step_seconds: dict[str, float] = defaultdict(float)
 
     def plan(self, *, bytes_total: int, bytes_done: int) -> None:
         """Set the figures from which the transfer starts."""
@@ -86,6 +88,17 @@ class Meter:
         """The same, for each source."""
         with self._lock:
             return dict(self._fetched)
+
+    def took(self, step: str, seconds: float) -> None:
+        """Count the time of a step; one that is taken again adds to it."""
+        with self._lock:
+            self._step_seconds[step] += seconds
+
+    @property
+    def step_seconds(self) -> dict[str, float]:
+        """How long each step took, in the order in which they were first taken."""
+        with self._lock:
+            return dict(self._step_seconds)
 
     def progress(self) -> Progress:
         """Return the figures now."""

@@ -16,7 +16,8 @@ from availability.journal import Journal
 from availability.ledger import Ledgers
 from availability.model import FileRecord
 from availability.transfer.comparison import SecondDelivery
-from availability.transfer.delivery import Delivery, FirstDelivery, Watcher
+from availability.transfer.delivery import Delivery, Watcher
+from availability.transfer.first import FirstDelivery
 
 PART_ENDING = ".part"
 
@@ -109,7 +110,7 @@ def _trust(journal: Journal, descriptor: int, size: int) -> None:
     promised = max((start + mark for start, mark in zip(starts, journal.marks, strict=True) if mark), default=0)
     on_disk = os.fstat(descriptor).st_size
     if on_disk < (size if journal.suspect else promised):
-        journal.restart(tag=None)
+        journal.restart()
     elif journal.distrusted:
         journal.trust(
             lambda index, digest: chunk_digest(os.pread(descriptor, CHUNK_BYTES, index * CHUNK_BYTES)) == digest

@@ -11,15 +11,22 @@ from threading import Event, Lock
 from time import monotonic
 from typing import assert_never
 
-from availability.errors import RateLimitedError, SourceUnavailableError, TransientError
+from availability.arrival import check_whole
+from availability.errors import (
+    BudgetSpentError,
+    DownloadIntegrityError,
+    RateLimitedError,
+    SourceUnavailableError,
+    TransientError,
+)
 from availability.model import FileRecord, Listing
-from availability.sources.base import Body, Source
+from availability.sources.body import SourcedBody
+from availability.sources.chain import Chain
 from availability.transfer.agenda import Agenda, Job, LargeFile, Part, SmallFile
 from availability.transfer.delivery import Delivery
 from availability.transfer.meter import Meter
-from availability.transfer.small import check_whole
 from availability.transfer.staging import Staging
-from availability.transfer.throttle import Throttle
+from availability.transfer.throttle import Limiter, read_within
 
 PIECE_BYTES = 1024 * 1024
 _MOST_RECONNECTS = 3
@@ -70,6 +77,20 @@ class ServerWait:
             self._until = max(self._until, now + seconds)
             return True
 
+    def obey(self, error: RateLimitedError) -> bool:
+        """Let everybody wait as long as a server has asked for; False when it did not say, or nobody may wait so long.
+
+        Where it was not asked because its budget is known to be spent, nothing was refused: that wait is always worth
+        it, and costs no patience.
+        """
+        if error.retry_after_seconds is None:
+            return False
+        if not isinstance(error, BudgetSpentError):
+            return self.grant(error.retry_after_seconds)
+        with self._lock:
+            self._until = max(self._until, self._clock() + error.retry_after_seconds)
+        return True
+
     @property
     def seconds_left(self) -> float:
         """How long until the server may be asked again."""
@@ -84,11 +105,11 @@ class ServerWait:
 class Supplies:
     """What the workers of a transfer share."""
 
-    source: Source
+    sources: Chain
     listing: Listing
     staging: Staging
     limits: TransferLimits
-    throttle: Throttle
+    throttle: Limiter
     meter: Meter
     server_wait: ServerWait
 
@@ -104,10 +125,9 @@ class Worker:
         self._agenda = agenda
         self._supplies = supplies
         self._stop = agenda.stop
-        self._brought = 0
         self._watched_bytes = 0
         self._watched_seconds = 0.0
-        self._body: Body | None = None
+        self._body: SourcedBody | None = None
         self.is_asking = False
 
     def run(self) -> None:
@@ -118,7 +138,7 @@ class Worker:
             try:
                 mine = self._do(job)
             except TransientError as error:
-                failure = error
+                failure = self._supplies.sources.verdict(self._supplies.listing, job.file, error)
             except BaseException as error:  # noqa: BLE001  carried to the thread that waits for the transfer
                 self._agenda.fail(error)
             self._agenda.done(job, failure)
@@ -132,34 +152,39 @@ class Worker:
     def _do(self, job: Job) -> Delivery | None:
         match job:
             case SmallFile(file):
-                self._persist(lambda: self._fetch_small(file))
+                # It is received into memory and begins anew: what a broken connection brought is no progress.
+                self._persist(file, lambda: self._fetch_small(file), lambda: 0)
                 return None
             case LargeFile():
                 return self._agenda.open(job)
             case Part(delivery, part):
-                self._persist(lambda: self._fetch_part(delivery, part))
+                self._persist(job.file, lambda: self._fetch_part(delivery, part), lambda: delivery.missing(part)[0])
                 return delivery
             case _:
                 assert_never(job)
 
-    def _persist(self, attempt: Callable[[], None]) -> None:
-        """Repeat an attempt as long as it brings something, and a few times when it does not."""
+    def _persist(self, file: FileRecord, attempt: Callable[[], None], position: Callable[[], int]) -> None:
+        """Repeat an attempt as long as it brings something that stays, and a few times when it does not."""
         reconnects = 0
         while not self._stop.is_set():
-            self._brought = 0
+            before = position()
             self._supplies.server_wait.pass_through(self._stop)
             try:
                 return attempt()
             except RateLimitedError as error:
                 self._wait_for_server(error)
             except SourceUnavailableError:
-                reconnects = 0 if self._brought >= _PROGRESS_BYTES else reconnects + 1
+                reconnects = 0 if position() - before >= _PROGRESS_BYTES else reconnects + 1
                 if reconnects > _MOST_RECONNECTS:
+                    raise
+            except DownloadIntegrityError:
+                # Whoever sent that is not asked again as long as somebody else can be.
+                if not self._supplies.sources.has_another(self._supplies.listing, file):
                     raise
         return None
 
     def _wait_for_server(self, error: RateLimitedError) -> None:
-        if error.retry_after_seconds is None or not self._supplies.server_wait.grant(error.retry_after_seconds):
+        if not self._supplies.server_wait.obey(error):
             raise error
         self._supplies.meter.waiting = error.message
         self._supplies.server_wait.pass_through(self._stop)
@@ -170,10 +195,11 @@ class Worker:
         with self._opened(file, 0, file.size) as body:
             while len(content) < file.size and not self._stop.is_set():
                 content += self._read(body, file.size - len(content))
-        if self._stop.is_set():
-            return
-        check_whole(file, content)
+            if self._stop.is_set():
+                return
+            check_whole(file, content)
         self._supplies.staging.put(file, content)
+        self._supplies.sources.proved(file, self._supplies.listing.model, {body.source: 1})
         self._agenda.proven.add(file.digest)
         self._supplies.meter.kept(file.size)
 
@@ -184,9 +210,9 @@ class Worker:
         with self._opened(delivery.file, start, stop) as body:
             if self._stop.is_set():
                 return
-            if not delivery.accept(part, start, body.tag):
+            if not delivery.accept(part, start, body.tag, body.source):
                 raise SourceUnavailableError(
-                    f"{self._supplies.source.name} changed {delivery.file.path} while it was being fetched"
+                    f"{body.source} changed {delivery.file.path} while it was being fetched", kind="malformed"
                 )
             delivery.begin()
             if (body.start, body.stop) == (start, stop):
@@ -196,20 +222,20 @@ class Worker:
                 if first:
                     self._receive_whole(body, delivery, part)
 
-    def _receive(self, body: Body, delivery: Delivery, part: int, stop: int) -> None:
-        writer = delivery.writer(part)
+    def _receive(self, body: SourcedBody, delivery: Delivery, part: int, stop: int) -> None:
+        writer = delivery.writer(part, body.source)
         while writer.offset < stop and not self._is_over(delivery):
             data = self._read(body, stop - writer.offset)
             writer.write(memoryview(data))
 
-    def _receive_whole(self, body: Body, delivery: Delivery, mine: int) -> None:
+    def _receive_whole(self, body: SourcedBody, delivery: Delivery, mine: int) -> None:
         """Take from a whole file what is missing: the source ignored that a part was asked for."""
         position = 0
         for part in range(len(delivery.journal.marks)):
             end = delivery.missing(part)[1]
             claimed = delivery.claim_from_whole(part)
             try:
-                writer = delivery.writer(part) if claimed or part == mine else None
+                writer = delivery.writer(part, body.source) if claimed or part == mine else None
                 while position < end and not self._is_over(delivery):
                     data = self._read(body, end - position)
                     position += len(data)
@@ -221,34 +247,32 @@ class Worker:
                     delivery.release_part(part)
 
     @contextmanager
-    def _opened(self, file: FileRecord, start: int, stop: int) -> Iterator[Body]:
+    def _opened(self, file: FileRecord, start: int, stop: int) -> Iterator[SourcedBody]:
         """Ask for bytes; while they come, `abort` reaches the connection."""
         self.is_asking = True
         try:
-            body = self._supplies.source.open(self._supplies.listing, file, start, stop)
+            body = self._supplies.sources.open(self._supplies.listing, file, start, stop)
         finally:
             self.is_asking = False
-        self._body = body
-        try:
-            yield body
-        finally:
-            self._body = None
-            body.close()
+        with body:
+            self._body = body
+            try:
+                yield body
+            finally:
+                self._body = None
 
-    def _read(self, body: Body, most: int) -> bytes:
-        """Receive the next bytes, within the speed limit, and count them."""
-        began = monotonic()
-        data = body.read(min(self._supplies.throttle.piece_bytes(PIECE_BYTES), most))
-        if not data:
-            raise SourceUnavailableError(f"{self._supplies.source.name} ended a file before its last byte")
-        self._watch(len(data), monotonic() - began)
-        self._brought += len(data)
-        self._supplies.meter.received(self._supplies.source.name, len(data))
+    def _read(self, body: SourcedBody, most: int) -> bytes:
+        """Receive the next bytes, within the speed limit, and count them; none when all of it ends."""
+        waited = body.waited
+        data = read_within(self._supplies.throttle, body, min(PIECE_BYTES, most), self._stop)
+        if self._stop.is_set() and not data:
+            return b""
+        self._watch(body, len(data), body.waited - waited)
+        self._supplies.meter.received(body.source, len(data))
         self._agenda.progressed()
-        self._supplies.throttle.take(len(data), self._stop)
         return data
 
-    def _watch(self, count: int, seconds: float) -> None:
+    def _watch(self, body: SourcedBody, count: int, seconds: float) -> None:
         """Give up a connection that has been too slow for too long; waiting for our own limit does not count."""
         limits = self._supplies.limits
         self._watched_bytes += count
@@ -259,8 +283,9 @@ class Worker:
         self._watched_bytes, self._watched_seconds = 0, 0.0
         if speed < limits.min_bytes_per_second:
             raise SourceUnavailableError(
-                f"{self._supplies.source.name} sent only {speed / 1024:.1f} KiB/s over {limits.stall_seconds:.0f} s, "
-                f"expected at least {limits.min_bytes_per_second / 1024:.1f}"
+                f"{body.source} sent only {speed / 1024:.1f} KiB/s over {limits.stall_seconds:.0f} s, "
+                f"expected at least {limits.min_bytes_per_second / 1024:.1f}",
+                kind="slow",
             )
 
     def _is_over(self, delivery: Delivery) -> bool:

@@ -16,8 +16,9 @@ def seen(status, at, model="org/a", run="r1", **fields):
     return line("status", moment, model_id=model, status=status, run_id=run, **fields)
 
 
-def intervals(connection, **parameters):
-    rows = ask(connection, "availability_intervals", "started_at", "ended_at", "status", "reason", **parameters)
+def intervals(connection, max_gap_minutes=60, **parameters):
+    columns = ("started_at", "ended_at", "status", "reason")
+    rows = ask(connection, "availability_intervals", *columns, max_gap_minutes=max_gap_minutes, **parameters)
     return [
         ((start - DAY) / timedelta(minutes=1), (end - DAY) / timedelta(minutes=1), *rest) for start, end, *rest in rows
     ]
@@ -99,6 +100,17 @@ def test_intervals_follow_the_rules(tmp_path, name):
     assert [row[:2] for row in found] == [pytest.approx(row[:2]) for row in expected]
 
 
+@pytest.mark.parametrize(
+    ("minutes", "known"),
+    [(61, True), (90, True), (91, False), (120, False)],
+    ids=["a minute late", "half an hour late", "later", "one that did not come"],
+)
+def test_of_hourly_sweeps_one_may_be_late_and_none_may_be_missing(tmp_path, minutes, known):
+    connection = history(tmp_path, seen("available", 0), seen("available", minutes))
+    [(seconds,)] = ask(connection, "availability", "available_seconds")
+    assert seconds == (minutes * 60 if known else 0)
+
+
 def test_the_order_in_which_observations_arrive_does_not_matter(tmp_path):
     lines = [seen("available", 0), seen("missing", 20), seen("available", 60)]
     forward = intervals(history(tmp_path / "a", *lines))
@@ -142,12 +154,12 @@ def test_percentages_are_of_known_time_and_have_bounds(tmp_path):
         seen("available", 200),
     )
     columns = ("percent_available", "at_least_percent", "at_most_percent", "target_percent", "meets_target")
-    [(percent, at_least, at_most, target, meets)] = ask(connection, "availability", *columns)
+    [(percent, at_least, at_most, target, meets)] = ask(connection, "availability", *columns, max_gap_minutes=60)
     assert percent == pytest.approx(100 * (60.5 + 29.5) / 120)
     assert at_least == pytest.approx(100 * (60 + 29.5) / 120)
     assert at_most == pytest.approx(100 * (60.5 + 0.5 + 29.5) / 120)
     assert (target, meets) == (75, True)
-    [(coverage,)] = ask(connection, "availability", "coverage_percent")
+    [(coverage,)] = ask(connection, "availability", "coverage_percent", max_gap_minutes=60)
     assert coverage == pytest.approx(100 * 120 / 2160)
 
 

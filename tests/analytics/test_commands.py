@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
+import analytics
 from analytics.__main__ import main
 from analytics.connection import History
 from analytics.errors import MappingError
@@ -38,6 +39,17 @@ def test_sql_answers_in_three_forms(place):
     assert "org/a" in run(place, "sql", statement).output
 
 
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+def test_programs_get_times_in_iso_8601(place, form):
+    done = run(place, "sql", "select min(event_time) as at from events", form)
+    assert (NOW - timedelta(days=2)).isoformat() in done.output
+
+
+def test_a_line_in_a_pipe_is_as_wide_as_its_row(place):
+    done = run(place, "sql", "select repeat('long', 100) as a, repeat('wide', 100) as b")
+    assert "long" * 100 + "  " + "wide" * 100 in done.output
+
+
 def test_a_named_query_takes_parameters(place):
     days = ("now=2026-03-31T12:00:00+00:00", "days=1.5")
     [row] = json.loads(run(place, "run", "model_usage", *days, "--json").output)
@@ -55,9 +67,11 @@ ERRORS = {
     "an unknown table": (("sql", "select * from evnets"), "evnets"),
     "what writes": (("sql", "drop view events"), "read-only"),
     "an unknown query": (("run", "model_usag"), "Did you mean model_usage"),
+    "a query that is like no other": (("run", "zzz"), "There are availability, "),
     "an unknown parameter": (("run", "model_usage", "dais=3"), "no parameter dais"),
     "a parameter that is none": (("run", "model_usage", "3"), "NAME=VALUE"),
     "an absent store": (("sql", "select 1", "--url", "/nowhere/at/all"), "no history at /nowhere/at/all"),
+    "an absent store for the shell": (("shell", "--url", "/nowhere/at/all"), "no history at /nowhere/at/all"),
     "an unknown kind of store": (("sql", "select 1", "--url", "nonsense://x"), "nonsense://x"),
     "a secret in the URL": (("sql", "select 1", "--url", "s3://KEY:SECRET@b/x"), "carries a secret"),
 }
@@ -78,9 +92,13 @@ def test_what_goes_wrong_is_one_clear_error(place, name):
 def test_without_a_group_above_the_environment_says_where(place, monkeypatch):
     monkeypatch.setenv("ENHANCED_MODEL_ANALYTICS_URL", place.url)
     assert json.loads(run(None, "sql", "select count(*) as n from events", "--json").output) == [{"n": 2}]
+    with analytics.connect() as opened:
+        assert opened.table("select count(*) from events").rows == ((2,),)
     monkeypatch.delenv("ENHANCED_MODEL_ANALYTICS_URL")
     monkeypatch.setenv("ENHANCED_MODEL_STORAGE_CACHE_DIRECTORY", "")
     assert "Say where the history lies" in run(None, "sql", "select 1").output
+    with pytest.raises(analytics.AnalyticsError, match="Say where the history lies"):
+        analytics.connect()
 
 
 def test_the_report_is_written_to_a_file_even_without_a_history(place, tmp_path):

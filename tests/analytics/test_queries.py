@@ -136,6 +136,23 @@ def test_load_times(tmp_path):
     ]
 
 
+def test_failure_rate(tmp_path):
+    """Of 5 that count 2 failed; one was cancelled by a person, one paused, one is a day and an hour old."""
+    connection = history(
+        tmp_path,
+        *[download(ago(hours=hours)) for hours in (1, 2, 3)],
+        download(ago(hours=4), success=False, error_kind="DownloadFailedError"),
+        download(ago(hours=5), success=False),
+        download(ago(hours=6), success=False, error_kind="DownloadCancelledError"),
+        download(ago(hours=7), success=False, error_kind="DownloadPausedError"),
+        download(ago(hours=25), success=False),
+    )
+    columns = ("failures", "downloads", "failure_percent", "models", "last_at")
+    assert ask(connection, "failure_rate", *columns) == [(2, 5, 40.0, 1, ago(hours=4))]
+    assert ask(connection, "failure_rate", *columns[:2], hours=26) == [(3, 6)]
+    assert ask(connection, "failure_rate", *columns[:2], least_downloads=6) == []
+
+
 def test_performance_and_regressions(tmp_path):
     """org/a 10 s → 12.1 s, org/b 10 s → 12 s (exactly the tolerance), org/c faster, org/d too few, org/e new."""
     now = {"org/a": 12.1, "org/b": 12.0, "org/c": 5.0, "org/e": 3.0}

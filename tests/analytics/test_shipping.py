@@ -184,11 +184,12 @@ def test_a_line_longer_than_a_batch_arrives(tmp_path, monkeypatch):
 
 def test_a_broken_note_of_what_was_shipped_only_costs_sending_again(tmp_path):
     lines, store = loads(4), store_at(tmp_path / "store")
-    spool_of(tmp_path / "spool", *lines)
+    spool = spool_of(tmp_path / "spool", *lines)  # whoever may still write keeps its segment
     ship_spool(tmp_path / "spool", store, NOW)
     (tmp_path / "spool/shipped.json").write_text("{")
     assert ship_spool(tmp_path / "spool", store, NOW).events == 4
     assert ids(History(store)) == sorted(map(id_of, lines))
+    spool.close()
 
 
 EMITTER = """
@@ -208,9 +209,12 @@ for number in count():
 """
 
 
+READ_EVERY = 5
+
+
 def kill_emitters(folder, store, emitters, at_once):
-    """Start and kill emitters while everything is shipped; return what they were told is kept."""
-    acknowledged, running, numbers = folder / "acknowledged", [], itertools.count()
+    """Start and kill emitters while everything is shipped and read; return what they were told is kept."""
+    acknowledged, running, numbers, seen = folder / "acknowledged", [], itertools.count(), set()
     acknowledged.mkdir(parents=True)
     killed = 0
     while killed < emitters:
@@ -224,6 +228,11 @@ def kill_emitters(folder, store, emitters, at_once):
         process.send_signal(signal.SIGKILL)
         process.wait()
         killed += 1
+        if killed % READ_EVERY == 0:
+            found = ids(History(store, folder / "cache"))
+            assert len(found) == len(set(found)), "no reader sees an event twice"
+            assert seen <= set(found), "what a reader has seen stays"
+            seen = set(found)
     for process, _ in running:
         process.kill()
         process.wait()

@@ -6,6 +6,8 @@ import pytest
 
 from availability.catalog import Catalog, Priority, load_catalog
 from availability.errors import CatalogError, InvalidModelIdError, ModelNotFoundError
+from availability.fallback.facts import facts_of_entry
+from availability.fallback.requirements import Requirements
 from availability.model import ModelId
 
 
@@ -69,6 +71,47 @@ def test_an_entry_wins_over_the_defaults_attribute_by_attribute(catalog):
         "apache-2.0",
         "chat",
     )
+
+
+def test_what_fallback_compares_and_needs_is_typed_and_laid_over_the_defaults(write):
+    path = write(
+        """
+version: 1
+defaults: {requirements: {max_vram_gb: 24, licences: [mit]}, attributes: {format: safetensors}}
+models:
+  - id: org/one
+    attributes: {format: [gguf, safetensors], size_gb: 1.5, capabilities: [chat], speed: fast}
+    requirements: {max_vram_gb: 8, attributes: {speed: fast}}
+  - id: org/two
+"""
+    )
+    one, two = load_catalog(path)
+    facts = facts_of_entry(one)
+    assert (facts.formats, facts.size_bytes, facts.capabilities) == ({"gguf", "safetensors"}, 1_500_000_000, {"chat"})
+    assert facts.others == {"speed": "fast"}
+    assert one.requirements == Requirements(licences=("mit",), max_vram_gb=8, attributes={"speed": "fast"})
+    assert (facts_of_entry(two).formats, two.requirements.max_vram_gb) == ({"safetensors"}, 24)
+    assert facts_of_entry(two).task is None
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("requirements: {max_vram_gb: 0}", "`requirements.max_vram_gb`: expected greater than 0, got 0"),
+        ("requirements: {vram: 8}", "`requirements.vram` is not a key"),
+        ("requirements: {licences: mit}", "`requirements.licences`"),
+        ("attributes: {format: 7}", "`attributes.format"),
+        ("attributes: {size_gb: -1}", "`attributes.size_gb`"),
+        ("attributes: {capabilities: chat}", "`attributes.capabilities`"),
+        ("attributes: {compatible_with: {org/two: 1.1}}", "`attributes.compatible_with.org/two`"),
+    ],
+)
+def test_what_fallback_cannot_compare_is_told_with_its_line(write, said, told):
+    path = write(f"version: 1\nmodels:\n  - id: org/one\n    {said}\n")
+    with pytest.raises(CatalogError) as error:
+        load_catalog(path)
+    assert told in error.value.message
+    assert ":4: org/one: " in error.value.message
 
 
 def test_the_most_urgent_come_first_and_the_rest_as_written(catalog):
@@ -223,3 +266,12 @@ def test_what_can_be_no_id_is_refused(catalog, text):
 def test_only_the_catalogued_revision_has_an_entry(catalog):
     assert catalog.entry(ModelId("Qwen/Qwen3-0.6B", "v1")) is not None
     assert catalog.entry(ModelId("Qwen/Qwen3-0.6B")) is None
+
+
+def test_where_it_is_and_how_much_it_names_is_said(tmp_path):
+    path = tmp_path / "catalog.yaml"
+    assert load_catalog(path, required=False).described() == f"There is no catalog at {path}"
+    path.write_text("version: 1\nmodels: []\n")
+    assert load_catalog(path).described() == f"The catalog {path} names no models"
+    path.write_text("version: 1\nmodels: [{id: org/a}, {id: org/b}]\n")
+    assert load_catalog(path).described() == f"The catalog {path} names 2 models"

@@ -1,4 +1,4 @@
-"""The law of controls: what one process records, any other reads, and a wish reaches the download it was meant for."""
+"""The law of the downloads' records: what one process records, any other reads."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ import pytest
 
 from availability.controls import Controls, DownloadRecord, DownloadState
 from availability.model import ModelId
+from availability.selection import Selection
 from availability.transfer.meter import Progress
 
 MODEL = ModelId("org/tiny")
@@ -25,8 +26,9 @@ def controls(tmp_path):
         replace(RECORD, progress=None),
         replace(RECORD, state=DownloadState.FAILED, reason="the disk is full"),
         replace(RECORD, revision="refs/pr/1"),
+        replace(RECORD, selection=Selection(("*.json",), ("a", "b"), "fp16"), runner="ann", limit_mbps=2.5),
     ],
-    ids=["running", "no plan yet", "failed", "a revision with a slash"],
+    ids=["running", "no plan yet", "failed", "a revision with a slash", "a selection and a limit"],
 )
 def test_what_is_read_is_what_was_written(controls, record):
     controls.write(record)
@@ -60,15 +62,6 @@ def test_what_a_download_may_still_write_is_what_is_not_done():
     assert replace(RECORD, progress=None).outstanding_bytes == 0
 
 
-def test_a_cancel_reaches_the_download_it_was_meant_for_and_no_later_one(controls):
-    controls.write(RECORD)
-    assert controls.cancelled_by(MODEL, "id-1") is None
-    controls.request_cancel(RECORD, by="ann")
-    assert controls.cancelled_by(MODEL, "id-1") == "ann"
-    assert controls.cancelled_by(MODEL, "id-2") is None
-    assert controls.cancelled_by(ModelId("org/tiny", "v1"), "id-1") is None
-
-
 @pytest.mark.parametrize(
     "content",
     [b"", b"null", b"[]", b"{}", b'"x"', b"7", b'{"state": "downloading"}', b'{"download_id": "id-1"}', b"\xff"],
@@ -76,12 +69,10 @@ def test_a_cancel_reaches_the_download_it_was_meant_for_and_no_later_one(control
 )
 def test_a_damaged_record_is_no_record(controls, content):
     controls.write(RECORD)
-    controls.request_cancel(RECORD, by="ann")
     for path in controls._root.iterdir():
         path.write_bytes(content)
     assert controls.read(MODEL) is None
     assert [*controls.all()] == []
-    assert controls.cancelled_by(MODEL, "id-1") is None
 
 
 def test_a_record_of_a_later_format_is_no_record(controls):

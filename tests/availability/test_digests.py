@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from availability.digests import CHUNK_BYTES, chunk_count, chunk_digest, chunk_hasher, publisher_hasher
 from availability.model import FileRecord
-from tests.builders import random_bytes
+from tests.builders import no_deadline, random_bytes
 
 CONTENTS = {
     "empty": b"",
@@ -45,6 +45,7 @@ def test_a_large_file_has_the_sha256_of_its_bytes(name):
     assert digest_of(file, [content]) == hashlib.sha256(content).hexdigest()
 
 
+@no_deadline
 @given(st.lists(st.binary(max_size=50)), st.sampled_from([None, "1" * 64]))
 def test_it_does_not_matter_how_the_bytes_are_cut(pieces, sha256):
     whole = b"".join(pieces)

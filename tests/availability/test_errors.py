@@ -7,13 +7,14 @@ import pickle
 
 import pytest
 
-import availability.lease
 from availability.errors import (
+    BudgetSpentError,
     DownloadFailedError,
     DownloadIntegrityError,
     EnhancedModelAvailabilityError,
     FinalError,
     InsufficientStorageError,
+    LeaseLostError,
     ModelNotFoundError,
     RateLimitedError,
     RevisionNotFoundError,
@@ -22,11 +23,14 @@ from availability.errors import (
     UsageError,
 )
 from availability.retry import may_pass
+from availability.sources.body import LeftError
 
 FAMILIES = (UsageError, TransientError, FinalError)
 
 SPECIAL = {
     RateLimitedError: RateLimitedError("slowly", retry_after_seconds=1.5, advice=["wait"]),
+    LeftError: LeftError("slowly", is_at_fault=True),
+    BudgetSpentError: BudgetSpentError("slowly", retry_after_seconds=1.5, advice=["wait"]),
     DownloadIntegrityError: DownloadIntegrityError("wrong", path="a/b", expected="e", got="g"),
     ModelNotFoundError: ModelNotFoundError("org/nmae", near=["org/name"], reason="the hub does not have it"),
     RevisionNotFoundError: RevisionNotFoundError("org/name", "v9"),
@@ -52,7 +56,7 @@ def state_of(error):
 
 
 def test_errors_of_every_module_are_looked_at():
-    assert {*SPECIAL, availability.lease.LeaseLostError} < {*KINDS}
+    assert {*SPECIAL, LeaseLostError} < {*KINDS}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -88,7 +92,7 @@ def test_every_error_belongs_to_one_family(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_the_transient_family_is_worth_another_attempt(kind):
-    assert may_pass(example_of(kind)) is issubclass(kind, TransientError)
+    assert may_pass(example_of(kind)) is (issubclass(kind, TransientError) and kind is not LeaseLostError)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.builders import MIB, no_deadline
 DIGEST = "ab" * 32
 SIZE = 40 * MIB + 5
 PART = 16 * MIB
+HUB = "hub"
 SEALS = {index: chunk_digest(b"%d" % index) for index in range(41)}
 
 
@@ -28,11 +29,12 @@ def opened(path, *, digest=DIGEST, size=SIZE):
 def left_behind(path, marks, *, tag='"v1"'):
     """Leave a journal as a run that was killed has left it: never closed."""
     journal = opened(path)
-    journal.restart(tag=tag)
+    if tag is not None:
+        journal.provenance.adopt_tag(HUB, tag)
     for part, mark in enumerate(marks):
         first = part * PART // CHUNK_BYTES
         for index in range(first, first + mark // CHUNK_BYTES):
-            journal.seal_chunk(index, SEALS[index])
+            journal.seal_chunk(index, SEALS[index], [HUB])
         journal.mark(part, mark)
     return journal
 
@@ -45,7 +47,12 @@ def rewrite_header(path, **changes):
 
 
 def is_fresh(journal):
-    return not any(journal.marks) and not any(journal.chunks()) and journal.tag is None and not journal.suspect
+    nobody = journal.provenance.tag(HUB) is None and journal.provenance.shares() == {}
+    return not any(journal.marks) and not any(journal.chunks()) and nobody and not journal.suspect
+
+
+def tag_of(journal):
+    return journal.provenance.tag(HUB)
 
 
 # --- parts ----------------------------------------------------------------------------------------------
@@ -81,7 +88,7 @@ def test_what_was_marked_is_there_after_a_kill(path):
     after = opened(path)
     assert after.marks == marks
     assert after.received_bytes == sum(marks)
-    assert (after.tag, after.suspect, after.distrusted) == ('"v1"', False, False)
+    assert (tag_of(after), after.suspect, after.distrusted) == ('"v1"', False, False)
     assert after.chunks() == before.chunks()
     assert after.chunk(18) == SEALS[18]
     assert after.chunk(19) is None
@@ -137,24 +144,25 @@ def test_a_whole_last_part_is_not_more_than_it_has(path):
 
 
 def test_after_a_restart_nothing_of_the_old_content_is_left(path):
-    left_behind(path, [MIB, MIB, MIB]).restart(tag='"v2"')
+    left_behind(path, [MIB, MIB, MIB]).restart()
     journal = opened(path)
     assert not any(journal.marks)
     assert not any(journal.chunks())
-    assert journal.tag == '"v2"'
+    assert tag_of(journal) is None
+    assert journal.provenance.shares() == {}
 
 
 def test_the_tag_of_the_first_answer_is_kept(path):
     journal = opened(path)
     journal.mark(0, 7)
-    journal.adopt_tag('"v3"')
-    assert (opened(path).tag, opened(path).marks) == ('"v3"', [7, 0, 0])
+    journal.provenance.adopt_tag(HUB, '"v3"')
+    assert (tag_of(opened(path)), opened(path).marks) == ('"v3"', [7, 0, 0])
 
 
 @pytest.mark.parametrize("tag", ["x" * 200, "é" * 200, '"' * 200, None], ids=["long", "accents", "quotes", "none"])
 def test_any_tag_survives(path, tag):
     left_behind(path, [MIB, 0, 0], tag=tag)
-    assert (opened(path).tag, opened(path).marks[0]) == (tag, MIB)
+    assert (tag_of(opened(path)), opened(path).marks[0]) == (tag, MIB)
 
 
 def test_a_second_delivery_starts_over_and_keeps_the_digests_of_the_first(path):
@@ -162,7 +170,7 @@ def test_a_second_delivery_starts_over_and_keeps_the_digests_of_the_first(path):
     first.receive_again()
     second = opened(path)
     assert not any(second.marks)
-    assert (second.suspect, second.tag) == (True, '"v1"')
+    assert (second.suspect, tag_of(second)) == (True, '"v1"')
     assert second.chunks() == first.chunks()
     assert second.chunk(0) == SEALS[0]
 
@@ -191,7 +199,7 @@ def test_of_a_distrusted_journal_each_part_keeps_its_chunks_before_the_first_tha
     assert journal.marks == [4 * MIB, MIB, 2 * MIB]
     assert asked == [(index, SEALS[index]) for index in (0, 1, 2, 3, 16, 17, 32, 33)]
     again = opened(path)
-    assert (again.marks, again.distrusted, again.tag) == (journal.marks, False, '"v1"')
+    assert (again.marks, again.distrusted, tag_of(again)) == (journal.marks, False, '"v1"')
 
 
 def test_a_mark_whose_chunk_was_never_sealed_is_not_believed(path):
@@ -208,3 +216,38 @@ def test_a_distrusted_second_delivery_stays_one(path):
     rewrite_header(path, boot="another")
     opened(path).trust(lambda _index, _digest: True)
     assert opened(path).suspect
+
+
+# --- who sent what --------------------------------------------------------------------------------------
+
+
+def test_who_sent_a_chunk_is_known_after_a_kill(path):
+    journal = opened(path)
+    for index, sources in enumerate([["a"], ["b"], ["a", "b"], ["a"]]):
+        journal.seal_chunk(index, SEALS[index], sources)
+    again = opened(path).provenance
+    assert [again.owner(index) for index in range(5)] == ["a", "b", None, "a", None]
+    assert again.shares() == {"a": 2, "b": 1, "": 1}
+
+
+def test_a_chunk_that_is_sealed_again_keeps_its_owner(path):
+    journal = opened(path)
+    journal.seal_chunk(0, SEALS[0], ["a"])
+    journal.seal_chunk(0, SEALS[1])
+    assert (opened(path).chunk(0), opened(path).provenance.owner(0)) == (SEALS[1], "a")
+
+
+def test_of_one_source_too_many_nobody_is_blamed(path):
+    journal = opened(path)
+    for index in range(9):
+        journal.seal_chunk(index, SEALS[index], [f"source {index}"])
+        journal.provenance.adopt_tag(f"source {index}", "t")
+    again = opened(path).provenance
+    assert [again.owner(index) for index in (7, 8)] == ["source 7", None]
+    assert [again.tag(f"source {index}") for index in (7, 8)] == ["t", None]
+
+
+def test_a_second_delivery_of_some_parts_leaves_the_others_as_they_are(path):
+    left_behind(path, [PART, PART, 8 * MIB + 5]).receive_again([1])
+    second = opened(path)
+    assert (second.marks, second.suspect) == ([PART, 0, 8 * MIB + 5], True)

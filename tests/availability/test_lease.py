@@ -11,14 +11,15 @@ from threading import Event
 
 import pytest
 
-from availability.errors import DownloadCancelledError, TransientError
-from availability.lease import LEASE_SECONDS, LeaseLostError, hold, is_held
+from availability.errors import DownloadCancelledError, LeaseLostError, TransientError
+from availability.lease import LEASE_SECONDS, hold, is_held
 from tests.builders import run_program
 
 HOLDER = """
 import sys
 from pathlib import Path
-from availability.lease import LeaseLostError, hold
+from availability.errors import LeaseLostError
+from availability.lease import hold
 def on_wait():
     print("waits", flush=True)
 with hold(Path(sys.argv[1]), on_wait=on_wait, should_stop=lambda: False, holder=sys.argv[2]) as held:

@@ -34,6 +34,7 @@ READY = EnsureOutcome(
     seconds=1.23456,
     attempts=3,
     sources={"mirror": 20, "hub": 100},
+    step_seconds={"plan": 0.25, "fetch": 0.98765},
 )
 FAILED = replace(
     READY, path=None, availability_status=Availability.MISSING, error=UnsafeModelError("org/tiny", ["bad"])
@@ -66,6 +67,11 @@ def test_an_outcome_is_data():
         "attempts": 3,
         "total_retries": 2,
         "sources": [{"source": "hub", "bytes_fetched": 100}, {"source": "mirror", "bytes_fetched": 20}],
+        "substituted": False,
+        "served_model": "org/tiny",
+        "served_path": "/store/snapshots/c",
+        "fallback_decision": None,
+        "step_seconds": {"plan": 0.25, "fetch": 0.988},
         "error": None,
     }
 

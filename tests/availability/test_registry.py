@@ -1,5 +1,7 @@
 """The law of extension points: found in one order, configured with care, and a broken one costs nobody the others."""
 
+import re
+
 import pytest
 from pydantic import Field
 
@@ -173,3 +175,44 @@ def test_a_broken_entry_point_is_one_problem_and_the_others_are_used(registry, p
 
 def test_the_built_in_health_checkers_come_by_the_same_way():
     assert health_checkers.names() == ("integrity", "format", "storage", "performance")
+
+
+# --- conditions, and one by name -------------------------------------------------------------------------
+
+
+def test_an_extension_is_used_only_where_all_its_conditions_hold(registry):
+    registry.add(Extension("always", make))
+    registry.add(Extension("both", make, conditions=("a:1", "b:2")))
+    assert [*registry.choose("context").items] == ["always"]
+    assert [*registry.choose("context", holds={"a:1"}.__contains__).items] == ["always"]
+    assert [*registry.choose("context", holds={"a:1", "b:2"}.__contains__).items] == ["always", "both"]
+
+
+@pytest.mark.parametrize("condition", ["", "model_type", "model_type:", ":custom"])
+def test_a_condition_that_is_none_is_refused_when_it_is_registered(registry, condition):
+    with pytest.raises(UsageError, match="is none"):
+        registry.add(Extension("mine", make, conditions=(condition,)))
+
+
+def test_one_is_made_by_its_name_even_where_it_is_switched_off(registry):
+    registry.add(Extension("mine", make, enabled=False, settings=Limit))
+    assert registry.make("mine", "context", {"most": 7}) == ("context", Limit(most=7))
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "told"),
+    [
+        ("mine", {"most": 0}, "most: Input should be greater than or equal to 1"),
+        ("mine", {"least": 0}, "least: Extra inputs are not permitted"),
+        ("yours", {}, "There is no gauge 'yours'; there are mine."),
+    ],
+)
+def test_what_cannot_be_made_is_told(registry, name, said, told):
+    registry.add(Extension("mine", make, settings=Limit))
+    with pytest.raises(UsageError, match=re.escape(told)):
+        registry.make(name, "context", said)
+
+
+def test_without_any_it_says_that_there_is_none(registry):
+    with pytest.raises(UsageError, match="there is none at all"):
+        registry.make("mine", "context", {})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from availability.errors import EnhancedModelAvailabilityError
+from availability.errors import EnhancedModelAvailabilityError, LeaseLostError
 from availability.retry import may_pass, retry_delays
 
 counts = st.integers(0, 10)
@@ -46,7 +46,14 @@ def test_the_same_randomness_gives_the_same_waits():
 
 @pytest.mark.parametrize(
     "error",
-    [OSError(28, "full"), ValueError(), KeyboardInterrupt(), TimeoutError(), EnhancedModelAvailabilityError("x")],
+    [
+        OSError(28, "full"),
+        ValueError(),
+        KeyboardInterrupt(),
+        TimeoutError(),
+        EnhancedModelAvailabilityError("x"),
+        LeaseLostError("another process took over"),
+    ],
 )
 def test_what_we_did_not_judge_to_pass_does_not(error):
     assert not may_pass(error)

@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -96,8 +97,7 @@ def test_settings_are_frozen_and_travel_to_other_processes():
 
 
 def value_of(settings, name):
-    group, field = name.split(".")
-    return getattr(getattr(settings, group), field)
+    return attrgetter(name)(settings)
 
 
 def edges(definition):
@@ -130,7 +130,7 @@ def test_a_bound_holds_on_both_sides(definition, good, bad):
 
 def test_every_number_has_a_bound():
     bare = [item.name for item in NUMBERS if (item.minimum, item.above, item.maximum) == (None, None, None)]
-    assert bare == ["download.max_retry_delay_seconds"]  # bounded by another setting, below
+    assert bare == ["download.max_retry_delay_seconds", "fallback.offer_score"]  # bounded by other settings, below
 
 
 @pytest.mark.parametrize("definition", NUMBERS, ids=lambda definition: definition.name)
@@ -158,18 +158,34 @@ def test_the_longest_delay_is_not_below_the_first():
     assert "(retry_delay_seconds is 600), got 300" in message
 
 
-def test_units_are_decimal_gigabytes_and_megabits():
-    settings = load({"storage.max_storage_gb": 1.5, "download.bandwidth_limit_mbps": 100})
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"fallback.floor_score": 0.65}, "ENHANCED_MODEL_FALLBACK_OFFER_SCORE (default): "),
+        ({"fallback.offer_score": 0.2}, "(floor_score is 0.3), got 0.2"),
+        ({"fallback.offer_score": 0.8}, "(offer_score is 0.8), got 0.7"),
+    ],
+    ids=["floor above offered", "offered below the floor", "offered above preferred"],
+)
+def test_what_is_preferred_is_offered_and_what_is_offered_is_above_the_floor(given, said):
+    assert said in refusal(given).message
+
+
+def test_scores_need_some_weight():
+    weights = {f"fallback.{name}_weight": 0 for name in ("compatibility", "capability", "requirement")}
+    assert "the other two weights are 0" in refusal(weights).message
+    assert load({**weights, "fallback.capability_weight": 0.1}).fallback.capability_weight == 0.1
+
+
+def test_units_are_decimal_gigabytes_and_binary_kibibytes():
+    settings = load({"storage.max_storage_gb": 1.5})
     assert settings.storage.max_storage_bytes == 1_500_000_000
     assert settings.storage.min_free_bytes == 1_000_000_000
-    assert settings.download.bandwidth_limit_bytes_per_second == 12_500_000
     assert settings.download.min_bytes_per_second == 4096
 
 
 def test_zero_as_a_limit_means_none():
-    settings = load({"storage.max_storage_gb": 0, "download.bandwidth_limit_mbps": 0})
-    assert settings.storage.max_storage_bytes is None
-    assert settings.download.bandwidth_limit_bytes_per_second is None
+    assert load({"storage.max_storage_gb": 0}).storage.max_storage_bytes is None
 
 
 # --- words ----------------------------------------------------------------------------------------------

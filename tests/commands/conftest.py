@@ -5,7 +5,7 @@ from huggingface_hub.utils import disable_progress_bars
 
 from deployments.sample import write_model
 from service.faults import FaultyHub
-from tests.builders import write_tiny_model
+from tests.builders import write_tiny_pair
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,8 +17,7 @@ def _quiet():
 def published(tmp_path_factory):
     """What the hub serves; only read."""
     store = tmp_path_factory.mktemp("published")
-    write_tiny_model(store)
-    write_tiny_model(store, "org/other", weights_bytes=200_000, seed=1)
+    write_tiny_pair(store)
     files = {
         "config.json": b"{}\n",
         "model.fp16.safetensors": 1500,

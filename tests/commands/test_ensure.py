@@ -25,9 +25,14 @@ KEYS = {
     "attempts",
     "total_retries",
     "sources",
+    "substituted",
+    "served_model",
+    "served_path",
+    "fallback_decision",
+    "step_seconds",
     "error",
 }
-"""What the issue promises."""
+"""What the issues promise."""
 
 NO_RETRY = ("--max-retries", 0)
 ALWAYS_WRONG = Fault("flip", f"org/tiny/resolve/.*{WEIGHTS}", offsets=(99,))
@@ -58,6 +63,8 @@ def test_a_model_that_was_fetched_is_told_with_its_figures(hub, published, store
     assert model["bytes_total"] == model["bytes_fetched"] == len(content) + 24 + 4
     assert (model["attempts"], model["total_retries"], model["error"]) == (1, 0, None)
     assert model["download_id"]
+    assert [*model["step_seconds"]] == ["plan", "fetch", "check", "publish"]
+    assert 0 <= sum(model["step_seconds"].values()) <= model["seconds"] + 0.01
     assert model["sources"] == [{"source": hub.url.removeprefix("http://"), "bytes_fetched": model["bytes_fetched"]}]
 
 
@@ -226,6 +233,15 @@ def test_nothing_else_is_on_standard_output_of_the_real_command():
     assert ran.exit_code == 1
     assert json.loads(ran.stdout)["summary"]["verified"] == 1
     assert "ENHANCED_MODEL_NONSENSE (environment) is not a setting" in ran.stderr
+
+
+def test_the_log_file_tells_every_step_with_the_download_s_id_and_the_terminal_only_warnings(store):
+    ran = run("ensure", "org/tiny", "--json")
+    log = (store.with_name("hub.availability") / "logs/availability.log").read_text()
+    for step in ("plan", "fetch", "check", "publish"):
+        assert f"org/tiny: {step} took" in log
+    assert log.count(f"(download {ran.models[0]['download_id']})") == 4
+    assert ran.stderr == ""
 
 
 # --- what is asked for -----------------------------------------------------------------------------------

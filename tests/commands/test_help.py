@@ -46,10 +46,9 @@ def test_the_command_itself_lists_its_commands():
 
 def test_an_option_that_is_a_setting_has_its_bounds_and_its_words():
     options = {parameter.name: parameter for parameter in parameters("ensure")}
-    for name in ("max_retries", "bandwidth_limit_mbps"):
-        setting = next(found for found in definitions() if found.name == f"download.{name}")
-        option = options[name]
-        assert (option.type.min, option.type.max, option.help) == (setting.minimum, setting.maximum, setting.sentence)
+    setting = next(found for found in definitions() if found.name == "download.max_retries")
+    option = options["max_retries"]
+    assert (option.type.min, option.type.max, option.help) == (setting.minimum, setting.maximum, setting.sentence)
 
 
 def test_the_version_is_the_package_s():

@@ -18,7 +18,7 @@ CTRL_C = b"\x03"
 def test_a_bar_shows_the_model_the_limit_in_force_and_its_origin():
     terminal = Terminal("ensure", "org/tiny", "--bandwidth-limit-mbps", 80)
     assert terminal.ends_with() == 0
-    assert "Speed limit: 80 Mbit/s (argument)" in terminal.shown
+    assert "Speed limit: 80 Mbit/s (this run)" in terminal.shown
     assert "org/tiny completed" in terminal.shown
     assert "3.1/3.1 MB" in terminal.shown
     assert "verified" in terminal.shown
@@ -26,7 +26,7 @@ def test_a_bar_shows_the_model_the_limit_in_force_and_its_origin():
 
 @pytest.mark.parametrize(
     ("variables", "told"),
-    [({}, "none (default)"), ({"ENHANCED_MODEL_DOWNLOAD_BANDWIDTH_LIMIT_MBPS": "90"}, "90 Mbit/s (environment)")],
+    [({}, "none (default)"), ({"ENHANCED_MODEL_DOWNLOAD_BANDWIDTH_LIMIT_MBPS": "90"}, "90 Mbit/s (environment, ")],
     ids=["default", "environment"],
 )
 def test_the_origin_of_the_limit_is_the_one_it_has(monkeypatch, variables, told):

@@ -7,6 +7,7 @@ import yaml
 from prefect.client.schemas.schedules import construct_schedule
 from prefect.flows import load_flow_from_entrypoint
 
+from analytics.sqlfiles import named_queries
 from deployments.documents import ROOT
 from deployments.local import POOL
 
@@ -49,6 +50,19 @@ def test_a_person_learns_what_it_is_for_and_it_runs_in_our_pool(deployment):
     assert deployment["description"].strip().endswith(".")
     assert deployment["tags"]
     assert deployment["work_pool"]["name"] == POOL
+
+
+def test_sweeps_come_often_enough_for_the_time_between_them_to_be_known():
+    """A sweep that is late by a quarter of an hour still counts; one that does not come leaves its hour unknown."""
+    (hourly,) = [
+        schedule["cron"]
+        for deployment in DEPLOYMENTS
+        for schedule in deployment["schedules"]
+        if schedule.get("parameters") == {"mode": "quick"}
+    ]
+    assert re.fullmatch(r"\d+ \* \* \* \*", hourly)
+    (gap,) = [one for one in named_queries()["availability"].parameters if one.name == "max_gap_minutes"]
+    assert 60 + 15 <= float(gap.default) < 2 * 60
 
 
 def test_every_flow_is_deployed_once_in_alphabetical_order():

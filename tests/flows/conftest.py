@@ -14,6 +14,7 @@ from prefect.events import emit_event
 from availability.outcome import EnsureOutcome
 from flows.ensure_models import ensure_models
 from service.faults import FaultyHub
+from tasks.ending import RunFailedError
 from tests.builders import write_tiny_model
 from tests.prefect_api import Api, wait_for
 
@@ -38,8 +39,14 @@ class EndedRun:
         return str(self.state.state_details.flow_run_id)
 
     @property
+    def returned(self) -> Any:
+        """What its flow has returned, or would have."""
+        result = self.state.result(raise_on_failure=False)
+        return result.outcome if isinstance(result, RunFailedError) else result
+
+    @property
     def outcomes(self) -> Sequence[EnsureOutcome]:
-        return self.state.result(raise_on_failure=False)
+        return self.returned
 
     @property
     def outcome(self) -> EnsureOutcome:

@@ -6,13 +6,29 @@ from prefect.exceptions import ParameterTypeError
 from availability.settings import definitions
 from flows.check_health import check_health
 from flows.ensure_models import ensure_models
+from flows.manage_download import manage_download
+from flows.probe_sources import probe_sources
 from flows.repair_model import repair_model
 from flows.report_health import report_health
+from flows.request_model import request_model
+from flows.run_action import run_action
 
-FLOWS = [check_health, ensure_models, repair_model, report_health]
+FLOWS = [
+    check_health,
+    ensure_models,
+    manage_download,
+    probe_sources,
+    repair_model,
+    report_health,
+    request_model,
+    run_action,
+]
+NEEDED = {request_model: ["model"]}
 SETTINGS = [
     (ensure_models, "download.max_retries"),
     (ensure_models, "download.bandwidth_limit_mbps"),
+    (manage_download, "download.max_retries"),
+    (manage_download, "download.bandwidth_limit_mbps"),
     (check_health, "health.within_days"),
     (check_health, "health.max_mib_per_second"),
 ]
@@ -28,7 +44,7 @@ def test_every_field_has_a_sentence_on_one_line(flow):
     assert [name for name, text in said.items() if not text.endswith(".") or "\n" in text] == []
 
 
-@pytest.mark.parametrize(("flow", "setting"), SETTINGS, ids=[setting for _, setting in SETTINGS])
+@pytest.mark.parametrize(("flow", "setting"), SETTINGS, ids=[f"{flow.name} {setting}" for flow, setting in SETTINGS])
 def test_a_field_that_is_a_setting_has_its_bounds(flow, setting):
     (definition,) = (item for item in definitions() if item.name == setting)
     number, nothing = flow.parameters.properties[setting.partition(".")[2]]["anyOf"]
@@ -38,8 +54,8 @@ def test_a_field_that_is_a_setting_has_its_bounds(flow, setting):
 
 
 @flows
-def test_nothing_has_to_be_filled_in_but_what_to_repair(flow):
-    assert flow.parameters.required == (["model"] if flow is repair_model else [])
+def test_nothing_has_to_be_filled_in_but_what_it_is_about(flow):
+    assert flow.parameters.required == NEEDED.get(flow, [])
 
 
 @pytest.mark.parametrize(
@@ -49,7 +65,13 @@ def test_nothing_has_to_be_filled_in_but_what_to_repair(flow):
         (check_health, {"within_days": 0}),
         (check_health, {"max_minutes": 0}),
         (check_health, {"max_mib_per_second": -1}),
+        (manage_download, {"action": "hurry"}),
+        (manage_download, {"priority": "urgent"}),
+        (probe_sources, {"max_models": 0}),
         (repair_model, {"model": "org/tiny", "repair_type": "pray"}),
+        (request_model, {"model": "org/tiny", "wait_minutes": -1}),
+        (request_model, {"model": "org/tiny", "requirements": {"max_vram_gb": 0}}),
+        (request_model, {"model": "org/tiny", "requirements": {"vram": 8}}),
     ],
     ids=lambda value: getattr(value, "name", str(value)),
 )

@@ -1,10 +1,9 @@
 """The law of the flow repair_model: the least is fetched, the state tells what was seen afterwards, no loop begins."""
 
 import pytest
-import yaml
-from prefect.events import DeploymentEventTrigger
+from prefect.client.orchestration import get_client
 
-from deployments.documents import ROOT
+from deployments.automate import put_automations, read_automations, resolve
 from flows.check_health import check_health
 from flows.repair_model import repair_model
 from service.faults import Fault
@@ -36,7 +35,7 @@ def test_only_the_damaged_chunk_is_fetched_and_the_next_check_finds_nothing(api,
         "COMPLETED",
         "org/tiny: repaired with 1 actions, 1.0 MB fetched",
     )
-    outcome = ended.state.result()
+    (outcome,) = ended.state.result()
     assert outcome.repair_id == ended.id
     assert hub.bytes_sent("/resolve/") == outcome.bytes_fetched == MIB
     assert stored_bytes(store) == stored_bytes(published)
@@ -97,14 +96,77 @@ def test_a_model_that_nobody_has_is_refused(api, hub, name, said):
     assert hub.count() == 0
 
 
+# --- all that is corrupted ------------------------------------------------------------------------------
+
+
+def sweep(api, **parameters):
+    return EndedRun(api, repair_model(**parameters, return_state=True))
+
+
+@pytest.fixture
+def found(damaged):
+    """A store whose damage a check has found, and whose event nobody has seen."""
+    check_health(models=[TINY], mode="full", force=True, return_state=True)
+    return damaged
+
+
+@pytest.mark.usefixtures("store")
+def test_without_a_model_and_without_damage_there_is_nothing_to_do(api, hub):
+    ended = sweep(api)
+    assert (ended.state.type, ended.state.message) == ("COMPLETED", "Nothing is corrupted, so nothing was repaired")
+    assert hub.count() == 0
+
+
+@pytest.mark.usefixtures("found")
+def test_the_first_run_over_all_says_what_it_would_do_and_the_next_one_does_it(api, hub, store, published):
+    first = sweep(api)
+    assert first.state.message == "org/tiny: 1 actions planned, 1.0 MB would be fetched; nothing was written"
+    assert hub.count() == 0
+    second = sweep(api)
+    assert second.state.message == "org/tiny: repaired with 1 actions, 1.0 MB fetched"
+    assert [row["model"] for row in second.table("repair-model")] == ["org/tiny"]
+    assert stored_bytes(store) == stored_bytes(published)
+    assert second.event("model.repaired")
+    hub.reset_counters()
+    assert sweep(api).state.message == "Nothing is corrupted, so nothing was repaired"
+    assert hub.count() == 0
+
+
+@pytest.mark.usefixtures("found")
+def test_the_first_run_does_it_where_somebody_says_so(api, store, published):
+    assert "repaired with 1 actions" in sweep(api, dry_run=False).state.message
+    assert stored_bytes(store) == stored_bytes(published)
+
+
+@pytest.mark.usefixtures("found")
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("HEALTH_AUTO_REPAIR_ENABLED=ask", "auto_repair_enabled is ask: 1 models are corrupted"),
+        ("HEALTH_AUTO_REPAIR_ENABLED=off", "auto_repair_enabled is off: 1 models are corrupted"),
+        ("FEATURES_HEALTH_MONITORING=false", "health_monitoring is switched off"),
+    ],
+)
+def test_where_the_system_may_not_repair_it_says_so_and_does_nothing(api, hub, monkeypatch, setting, said):
+    monkeypatch.setenv(*f"ENHANCED_MODEL_{setting}".split("="))
+    ended = sweep(api)
+    assert (ended.state.type, ended.state.name) == ("COMPLETED", "Skipped")
+    assert ended.state.message.startswith(said)
+    assert hub.count() == 0
+
+
+# --- by an event ----------------------------------------------------------------------------------------
+
+
 @pytest.fixture
 def deployment(api):
-    """The flow as deployed with the triggers of prefect.yaml."""
-    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    (spec,) = (each for each in deployments if each["name"] == repair_model.name)
-    triggers = [DeploymentEventTrigger.model_validate(trigger) for trigger in spec["triggers"]]
-    made = str(repair_model.to_deployment("triggered", triggers=triggers).apply())
-    yield made
+    """The flow as deployed, with the automation that starts it."""
+    made = repair_model.to_deployment(repair_model.name).apply()
+    (spec,) = (each for each in read_automations() if each["name"] == "repair-what-is-corrupted")
+    with get_client(sync_client=True) as client:
+        put_automations(client, [resolve(spec, {"repair-model/repair-model": made}, None)])
+        yield str(made)
+        put_automations(client, [])
     api.delete(f"/deployments/{made}")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from availability.check import Mode
 from availability.errors import UsageError
+from availability.mending import repair_model
 from availability.model import parse_model_id
 from deployments.injections import (
     flip_bit,
@@ -44,6 +45,14 @@ def test_any_damage_is_mended_by_no_more_than_its_chunks(shelf, injection, seed)
     assert shelf.status() == "available"
     assert shelf.check().is_intact
     assert outcome.health_improvement > 0
+
+
+def test_a_name_of_nothing_that_is_here_leaves_no_trace(shelf):
+    here = shelf.workspace()
+    before = {path for path in here.state.rglob("*") if "spool" not in path.parts}
+    outcome = repair_model(here, parse_model_id("org/typo"))
+    assert "there is no snapshot" in outcome.error.message
+    assert {path for path in here.state.rglob("*") if "spool" not in path.parts} == before
 
 
 def test_whoever_has_the_file_mapped_sees_it_heal(shelf):

@@ -18,7 +18,7 @@ MANY = "org/many"
 ROOM = 32 * MIB
 LINES = (
     Fault("shape", WEIGHTS, bytes_per_second=16 * MIB),
-    Fault("shape", r"/\d+\.json", bytes_per_second=2 * MIB),  # over many connections at once
+    Fault("shape", r"/\d+\.json", bytes_per_second=512 * KIB),  # over many connections at once
 )
 """Slow enough for something to happen in the middle."""
 
@@ -35,7 +35,7 @@ def mounted(folder, *arguments):
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # this process keeps its spool there open
 
 
 def small_disk(folder, size=ROOM):

@@ -1,5 +1,6 @@
 """Whatever a hub does over the wire, a model ends verified or with one named error, and nothing wrong is published."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -23,11 +24,13 @@ class Walk:
 
 @pytest.fixture(scope="module")
 def walks(request, published, tmp_path_factory):
-    """Walk the rows side by side: most of their time they wait."""
+    """Walk the rows side by side, because most of their time they wait, and all before the first test.
+
+    Each test changes the environment, which the walks read.
+    """
     asked = [item.callspec.params["row"] for item in request.session.items if item.name.startswith(f"{TEST}[")]
     with ThreadPoolExecutor(6) as pool:
-        yield {row.name: pool.submit(walk, row, published, tmp_path_factory.mktemp("row")) for row in asked}
-        pool.shutdown(cancel_futures=True)
+        return {row.name: pool.submit(walk, row, published, tmp_path_factory.mktemp("row")) for row in asked}
 
 
 def walk(row, published, folder):
@@ -37,6 +40,7 @@ def walk(row, published, folder):
         sent = ground.sent()
         ground.assert_honest()
         hub.faults.clear()
+        shutil.rmtree(ground.state / "budgets", ignore_errors=True)  # whatever time it asked for has passed
         after = ground.ensure(row.model)
         ground.assert_honest()
         return Walk(outcome, sent, size_of(hub, row.model), after)

@@ -3,6 +3,7 @@
 import pytest
 
 from service.faults import FaultyHub
+from tasks.ending import RunFailedError
 from tests.road.ground import MODEL, PARTS_MODEL, Ground
 
 
@@ -26,7 +27,9 @@ def test_what_a_disk_refuses_is_one_models_error_and_stops_no_other(ground):
     refs.mkdir(parents=True)
     (refs / "main").symlink_to("main")  # leads to itself
     state = ensure_models([MODEL, PARTS_MODEL], return_state=True)
-    outcomes = {outcome.model_id: outcome for outcome in state.result(raise_on_failure=False)}
+    with pytest.raises(RunFailedError, match="1 of 2 models verified") as caught:
+        state.result()
+    outcomes = {outcome.model_id: outcome for outcome in caught.value.outcome}
     assert state.is_failed()
     assert outcomes[PARTS_MODEL].success
     assert type(outcomes[MODEL].error).__name__ == "StorageError"

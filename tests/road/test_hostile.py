@@ -5,9 +5,10 @@ from contextlib import suppress
 
 import pytest
 
-from availability.ensure import Request, plan_one
+from availability.ensure import plan_one
 from availability.errors import EnhancedModelAvailabilityError, UnsafeModelError
 from availability.model import parse_model_id
+from availability.requests import Request
 from availability.selection import Selection
 from service.faults import Fault, FaultyHub
 from tests.builders import CONFIG, write_tiny_model
@@ -139,7 +140,7 @@ def assert_refused(ground, expected):
     assert ground.hub.count("/resolve/") == 0
     assert [path for path in ground.store.rglob("*") if not path.is_dir()] == []
     kept = {path.removeprefix(f"{ground.state}/").partition("/")[0] for path in ground.files()}
-    assert kept <= {"controls", "leases"}
+    assert kept <= {"controls", "leases", "spool"}
     assert not [path for path in ground.root.iterdir() if path.name not in ("published", "store", "state")]
     ground.assert_honest()
     str(outcome.as_dict()).encode("utf-8", "backslashreplace")

@@ -8,8 +8,9 @@ import pytest
 
 from availability import ensure_models
 from availability.digests import CHUNK_BYTES
-from availability.ensure import Request, plan_one
+from availability.ensure import plan_one
 from availability.model import parse_model_id
+from availability.requests import Request
 from availability.selection import Selection
 from availability.transfer.frontier import Frontier
 from deployments.sample import write_model

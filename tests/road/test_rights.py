@@ -7,9 +7,10 @@ import pytest
 
 from availability import ensure_models, status
 from availability.digests import CHUNK_BYTES
-from availability.ensure import Request, plan_one
+from availability.ensure import plan_one
 from availability.errors import StorageError
 from availability.model import parse_model_id
+from availability.requests import Request
 from availability.selection import Selection
 from service.faults import FaultyHub
 from tests.builders import WEIGHTS, flipped

@@ -6,8 +6,9 @@ import pytest
 
 from availability import cancel, progress, status
 from availability.catalog import Catalog
-from availability.ensure import Request, ensure_all
+from availability.ensure import ensure_all
 from availability.model import parse_model_id
+from availability.requests import Request
 from availability.selection import Selection
 from availability.status import Availability
 from deployments.sample import write_model

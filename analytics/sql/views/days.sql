@@ -21,7 +21,7 @@
 --   maybe_us: at most so many of them
 --   target: the share of time it should be available, as last told
 -- parameters:
---   max_gap_minutes double = 60: how far apart two observations may be for the time between them to be known
+--   max_gap_minutes double = 90: how far apart two observations may be for the time between them to be known
 --   overlap_seconds double = 2: how near two runs are too near to be put in order
 --   until_time timestamptz = now: where the history ends
 --   zone_name varchar = UTC: the time zone of the days

@@ -11,7 +11,7 @@
 --   reason: why it is unknown
 --   observations: how many observations it rests on
 -- parameters:
---   max_gap_minutes double = 60: how far apart two observations may be for the time between them to be known
+--   max_gap_minutes double = 90: how far apart two observations may be for the time between them to be known
 --   overlap_seconds double = 2: how near two runs are too near to be put in order
 --   until_time timestamptz = now: where the history ends
 -- depends: spans

@@ -3,7 +3,8 @@
 --   1. A span lasts from an observation to the next one of the same store, model and revision. It has the status of
 --      the observation it begins with: what was seen holds until something else is seen.
 --   2. It is unknown when the next observation is more than max_gap_minutes away; then all of it is, not only what
---      exceeds the gap: nobody looked, the machine may have been off.
+--      exceeds the gap: nobody looked, the machine may have been off. Sweeps come every hour, so the default of 90 bears
+--      one that is late, and none that did not come.
 --   3. It is unknown when it begins with a contested observation (see instants).
 --   4. From the last observation to until_time nothing is known, and before the first one the model does not count.
 --   5. Spans of one key neither overlap nor leave holes: together they last from the first observation to until_time.
@@ -20,7 +21,7 @@
 --   maybe_serving: it could be used at one end at least
 --   target: the share of time it should be available
 -- parameters:
---   max_gap_minutes double = 60: how far apart two observations may be for the time between them to be known
+--   max_gap_minutes double = 90: how far apart two observations may be for the time between them to be known
 --   overlap_seconds double = 2: how near two runs are too near to be put in order
 --   until_time timestamptz = now: where the history ends
 -- depends: instants

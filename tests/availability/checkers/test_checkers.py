@@ -12,6 +12,7 @@ from availability.errors import HealthCheckFailedError
 from availability.findings import Finding, FindingKind, Severity
 from availability.inventory import ModelStatus
 from availability.model import ModelId
+from availability.past import ModelPast
 from availability.preflight import Disk
 from availability.registry import health_checkers
 from availability.settings import load_settings
@@ -129,16 +130,39 @@ def test_without_a_history_performance_is_not_known(tmp_path):
     assert run(tmp_path)["performance"] == CheckResult(None)
 
 
+def performance(tmp_path, configuration=None, **figures):
+    return run(tmp_path, configuration, status=replace(STATUS, past=ModelPast(**figures)))["performance"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "score"),
-    [([6.0], 1.0), ([1.0], 1.0), ([12.0], 0.5), ([60.0, 6.0, 12.0], 0.5), ([60.0], 0.1), ([0.0], None)],
-    ids=["as expected", "faster", "half as fast", "the median counts", "slow", "no time at all is no report"],
+    [(6.0, 1.0), (1.0, 1.0), (12.0, 0.5), (60.0, 0.1), (0.0, None)],
+    ids=["as expected", "faster", "half as fast", "slow", "no time at all is no report"],
 )
-def test_performance_is_the_expected_time_as_a_share_of_the_median(tmp_path, seconds, score):
+def test_performance_is_the_expected_time_as_a_share_of_the_reported_one(tmp_path, seconds, score):
     """A gigabyte at 200 MB/s is five seconds, after one for what does not depend on size."""
-    result = run(tmp_path, load_seconds={"org/tiny": seconds, "org/other": [999.0]})["performance"]
+    result = performance(tmp_path, loads=1, load_seconds=seconds)
     assert result.score == (None if score is None else pytest.approx(score))
-    assert bool(result.issues) == (score is not None and score < 0.5)
+    assert [issue.kind for issue in result.issues] == (["slow_load"] if score is not None and score < 0.5 else [])
+
+
+@pytest.mark.parametrize(
+    ("figures", "score", "kinds"),
+    [
+        ({"loads": 5, "load_seconds": 3.0, "baseline_loads": 5, "baseline_seconds": 2.4}, 0.8, ["slower_than_before"]),
+        ({"loads": 5, "load_seconds": 3.0, "baseline_loads": 5, "baseline_seconds": 2.5}, 1 / 1.2, []),
+        ({"loads": 4, "load_seconds": 3.0, "baseline_loads": 5, "baseline_seconds": 1.0}, 1.0, []),
+        ({"loads": 5, "load_seconds": 3.0, "baseline_loads": 4, "baseline_seconds": 1.0}, 1.0, []),
+        ({"loads": 5, "load_seconds": 3.0, "baseline_loads": 5, "baseline_seconds": 9.0}, 1.0, []),
+        ({"loads": 9, "load_seconds": 60.0, "baseline_loads": 9, "baseline_seconds": 48.0}, 0.1,
+         ["slow_load", "slower_than_before"]),
+    ],
+    ids=["a quarter slower", "a fifth is allowed", "too few now", "too few before", "faster", "the worse counts"],
+)  # fmt: skip
+def test_performance_is_held_against_the_models_own_past(tmp_path, figures, score, kinds):
+    result = performance(tmp_path, **figures)
+    assert result.score == pytest.approx(score)
+    assert [issue.kind for issue in result.issues] == kinds
 
 
 # --- storage ---------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from availability.errors import DownloadIntegrityError, SourceUnavailableError, 
 from availability.journal import Journal
 from availability.ledger import Ledgers
 from availability.transfer.agenda import SMALL_FILE_BYTES, Agenda, LargeFile, Part, SmallFile
-from availability.transfer.delivery import FirstDelivery
+from availability.transfer.first import FirstDelivery
 from availability.transfer.meter import Meter
 from availability.transfer.staging import Staging
 from tests.builders import KIB, MIB, file_record, flipped, random_bytes, until

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from availability.digests import CHUNK_BYTES, chunk_digest
 from availability.ledger import Ledgers
 from availability.transfer.comparison import SecondDelivery
-from availability.transfer.delivery import WRITE_BACK_BYTES, FirstDelivery
+from availability.transfer.delivery import WRITE_BACK_BYTES
+from availability.transfer.first import FirstDelivery
 from availability.transfer.staging import Staging
 from tests.builders import KIB, MIB, file_record, flipped, random_bytes, until
 

@@ -13,6 +13,7 @@ from availability.errors import DownloadIntegrityError, SourceUnavailableError
 from availability.ledger import Ledger
 from availability.transfer.mend import mend
 from availability.transfer.meter import Meter
+from availability.transfer.throttle import Throttle
 from tests.builders import MIB, file_record, flipped, listing_of, random_bytes, run_program
 
 CONTENT = random_bytes(5 * MIB + 17)
@@ -76,7 +77,17 @@ def blob(tmp_path):
 
 def heal(path, ranges=ALL, source=None):
     source, meter = source or Shelf(), Meter()
-    mend(path, LEDGER, ranges, file=FILE, source=source, listing=LISTING, meter=meter)
+    mend(
+        path,
+        LEDGER,
+        ranges,
+        file=FILE,
+        source=source,
+        listing=LISTING,
+        meter=meter,
+        throttle=Throttle(),
+        on_tick=lambda: None,
+    )
     return source, meter
 
 

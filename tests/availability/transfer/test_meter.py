@@ -138,3 +138,10 @@ def test_asking_often_keeps_only_the_last_seconds(meter, clock):
 def test_what_others_set_is_told_as_it_stands(meter):
     meter.phase, meter.retries, meter.waiting = "downloading", 2, "retry in 5 s"
     assert meter.progress() == replace(Progress("downloading", 0, 0), retries=2, waiting="retry in 5 s")
+
+
+def test_the_time_of_a_step_that_is_taken_again_adds_up(meter):
+    assert meter.step_seconds == {}
+    for step, seconds in (("fetch", 1.5), ("publish", 0.25), ("fetch", 2.0)):
+        meter.took(step, seconds)
+    assert [*meter.step_seconds.items()] == [("fetch", 3.5), ("publish", 0.25)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from availability.transfer.throttle import Throttle
+from availability.transfer.throttle import Limits, Throttle
 from tests.builders import KIB, MIB, no_deadline
 
 RATE = 1000.0
@@ -47,15 +47,15 @@ def test_nothing_is_saved_up_and_nothing_is_lost(steps):
 
 @no_deadline
 @given(st.lists(st.integers(1, 5000), min_size=2, max_size=30))
-def test_those_who_come_at_once_wait_for_their_turn(counts):
+def test_whoever_comes_waits_behind_all_who_came_before(counts):
     time = Time()
     throttle = Throttle(RATE, clock=time)
-    told = []
-    stop = Event()
-    stop.wait = told.append  # everybody comes before anybody has waited
+    gone = Event()
+    gone.set()
     for count in counts:
-        throttle.take(count, stop)
-    assert told == [pytest.approx(sum(counts[: index + 1]) / RATE) for index in range(len(counts))]
+        throttle.take(count, gone)  # books its turn, and is told to stop waiting for it
+    throttle.take(1, time)
+    assert time.now - 100.0 == pytest.approx((sum(counts) + 1) / RATE)
 
 
 def test_threads_that_share_it_get_the_rate_together():
@@ -86,3 +86,52 @@ def test_a_stop_ends_the_wait():
 )
 def test_what_is_taken_at_a_time_is_a_twentieth_of_a_second_of_it(rate, piece):
     assert Throttle(rate).piece_bytes(MIB) == piece
+
+
+def test_leave_for_bytes_that_did_not_come_is_the_next_ones():
+    time = Time()
+    throttle = Throttle(RATE, clock=time)
+    for _ in range(10):
+        throttle.take(1000, time)
+        throttle.give_back(900)
+    # The first waits for all he asks for, since nobody knows yet how little comes.
+    assert time.now - 100.0 == pytest.approx(1.0 + 9 * 100 / RATE)
+
+
+def test_a_limit_that_changes_holds_at_once_for_those_who_wait():
+    time = Time()
+    throttle = Throttle(RATE, clock=time)
+
+    class Change(Time):
+        """Lifts the limit while somebody waits."""
+
+        def wait(self, timeout=None):
+            time.wait(timeout)
+            throttle.limit_to(10 * RATE)
+            return False
+
+    throttle.take(10_000, Change())
+    assert time.now - 100.0 == pytest.approx(0.25 + (10_000 - 250) / (10 * RATE))
+    throttle.limit_to(0)
+    assert throttle.bytes_per_second == 0
+    throttle.take(10**12, time)
+    throttle.limit_to(RATE)
+    before = time.now
+    throttle.take(1000, time)
+    assert time.now - before == pytest.approx(1.0), "what passed without a limit is not paid for afterwards"
+
+
+@pytest.mark.parametrize("most", [1, 500, KIB, MIB])
+def test_of_several_limits_the_smallest_tells_how_much_is_taken_at_a_time(most):
+    limits = Limits(Throttle(0), Throttle(20 * KIB), Throttle(20 * MIB))
+    assert limits.piece_bytes(most) == min(most, KIB)
+
+
+def test_what_passes_several_limits_has_leave_from_each():
+    time = Time()
+    limits = Limits(Throttle(RATE, clock=time), Throttle(0, clock=time), Throttle(RATE / 4, clock=time))
+    limits.book(1000)(time)
+    assert time.now - 100.0 == pytest.approx(4.0), "one wait, not one after the other"
+    limits.give_back(1000)
+    limits.book(1000)(time)
+    assert time.now - 100.0 == pytest.approx(4.0)
