@@ -70,7 +70,8 @@ class ServerWait:
         seconds = max(seconds, _LEAST_WAIT_SECONDS)
         with self._lock:
             now = self._clock()
-            longer = max(0.0, now + seconds - max(self._until, now))
+            # Not the difference of two times of day: it is rounded, and a second may be more than the last second left.
+            longer = max(0.0, seconds - max(0.0, self._until - now))
             if longer > self._budget:
                 return False
             self._budget -= longer
