@@ -9,11 +9,12 @@ import re
 import shutil
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 _FOREIGN = re.compile(r"(ENHANCED_MODEL|HF|HUGGING_?FACE|PREFECT)_.*|(HTTP|HTTPS|ALL|NO)_PROXY", re.IGNORECASE)
 _START_SECONDS = 120
@@ -74,38 +75,58 @@ def open_folder():
 
 
 @pytest.fixture(scope="session")
-def harness(tmp_path_factory):
-    """A real server, started once and only when a test asks for it: its API's address, and a copy of its database."""
+def prefect_database(tmp_path_factory):
+    """A database of Prefect's with its tables, made once for all workers: that takes most of a server's start."""
+    folder = tmp_path_factory.getbasetemp()
+    made = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "prefect.db"
+    with FileLock(made.with_suffix(".lock")):
+        if not made.exists():
+            making = tmp_path_factory.mktemp("database") / "prefect.db"
+            with serving(making):
+                pass
+            with closing(sqlite3.connect(making)) as whole, closing(sqlite3.connect(made)) as copy:
+                whole.backup(copy)
+    return made
+
+
+@contextmanager
+def serving(database):
+    """Run a server over a database, as Prefect's own test harness does over a new one; yield its API's address."""
+    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415  seconds, which few tests need
+    from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL, temporary_settings  # noqa: PLC0415
+
+    with temporary_settings({PREFECT_SERVER_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{database}"}):
+        server = SubprocessASGIServer()
+        server.start(_START_SECONDS)
+        try:
+            yield server.api_url
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def prefect_server(prefect_database, tmp_path_factory):
+    """A real server, started once and only when a test asks for it: the address of its API."""
     from prefect.settings import (  # noqa: PLC0415  seconds, which most tests need not wait for
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
         PREFECT_RESULTS_PERSIST_BY_DEFAULT,
-        PREFECT_SERVER_DATABASE_CONNECTION_URL,
         temporary_settings,
     )
-    from prefect.testing.utilities import prefect_test_harness  # noqa: PLC0415
 
-    copied = tmp_path_factory.mktemp("database") / "prefect.db"
+    database = tmp_path_factory.mktemp("server") / "prefect.db"
+    shutil.copy(prefect_database, database)
     # Ending a heartbeat costs a second a run, and these runs need nobody to notice that they died. What a flow returns
     # is kept: where the server's answer to the last state is lost on the way, the state it tells again has no data.
     kept = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_RESULTS_PERSIST_BY_DEFAULT: True}
-    with temporary_settings(kept), prefect_test_harness(_START_SECONDS):
-        database = PREFECT_SERVER_DATABASE_CONNECTION_URL.value().partition(":///")[2]
-        with closing(sqlite3.connect(database)) as made, closing(sqlite3.connect(copied)) as copy:
-            made.backup(copy)
-        yield PREFECT_API_URL.value(), copied
-
-
-@pytest.fixture(scope="session")
-def prefect_server(harness):
-    """The address of the API of the session's server."""
-    return harness[0]
+    with serving(database) as address, temporary_settings({**kept, PREFECT_API_URL: address}):
+        yield address
 
 
 @pytest.fixture
-def prefect_home(harness, tmp_path):
-    """A folder for a server of one's own, with its tables made already: that takes most of a start."""
+def prefect_home(prefect_database, tmp_path):
+    """A folder for a server of one's own, with its tables made already."""
     home = tmp_path / "stack"
     (home / "prefect").mkdir(parents=True)
-    shutil.copy(harness[1], home / "prefect/prefect.db")
+    shutil.copy(prefect_database, home / "prefect/prefect.db")
     return home

@@ -7,6 +7,7 @@ import ast
 import json
 import re
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -56,7 +57,12 @@ def modules():
 
 
 MODULES = modules()
-TREES = {name: ast.parse(path.read_text(), path.name) for name, path in MODULES.items()}
+
+
+@cache
+def trees():
+    """Return every module of the rooms as it is written."""
+    return {name: ast.parse(path.read_text(), path.name) for name, path in MODULES.items()}
 
 
 def imported(tree):
@@ -136,7 +142,7 @@ def test_all_rooms_are_read():
 def test_a_room_knows_only_the_rooms_below_it(room):
     arrows = {
         (name, known)
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         for known in map(our_module, imported(tree))
         if room_of(name) == room and known and room_of(known) not in MAY_KNOW[room] | {room}
     }
@@ -145,19 +151,19 @@ def test_a_room_knows_only_the_rooms_below_it(room):
 
 @pytest.mark.parametrize("library", ONLY_IN)
 def test_a_library_that_shapes_a_room_stays_in_it(library):
-    users = {name for name, tree in TREES.items() if library in map(room_of, imported(tree))}
+    users = {name for name, tree in trees().items() if library in map(room_of, imported(tree))}
     assert {name for name in users if room_of(name) not in ONLY_IN[library]} == set()
 
 
 def test_nothing_in_the_house_knows_its_tests():
-    knowing = {name for name, tree in TREES.items() if {"tests", "pytest"} & {*map(room_of, imported(tree))}}
+    knowing = {name for name, tree in trees().items() if {"tests", "pytest"} & {*map(room_of, imported(tree))}}
     assert {name for name in knowing if room_of(name) != "benchmarks"} == set()  # the long drill uses the short one's
 
 
 def test_no_module_needs_itself_to_be_imported():
     needs = {
         name: {known for node in at_once(tree) for known in map(our_module, imported(node)) if known} - {name}
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
     }
     try:
         TopologicalSorter(needs).prepare()
@@ -169,7 +175,7 @@ def test_no_module_needs_itself_to_be_imported():
 
 
 def test_every_module_says_why_it_exists():
-    assert [name for name, tree in TREES.items() if not ast.get_docstring(tree)] == []
+    assert [name for name, tree in trees().items() if not ast.get_docstring(tree)] == []
 
 
 def test_every_module_is_read_in_one_sitting():
