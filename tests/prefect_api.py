@@ -11,15 +11,18 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 180.0
 """For a server on a machine that is busy with other tests; only a failure takes so long."""
 ENDS = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.05
+_LONGEST_LOOK_SECONDS = 0.5
 
 
 def wait_for(look: Callable[[], T | None], *, seconds: float = PATIENCE_SECONDS) -> T:
-    """Look until there is something to see; what was seen last is part of the failure."""
+    """Look until there is something to see, more and more rarely; what was seen last is part of the failure."""
     until = monotonic() + seconds
+    pause = _LOOK_SECONDS
     while not (seen := look()):
         assert monotonic() < until, f"not within {seconds:.0f} s; seen last: {seen!r}"
-        sleep(_LOOK_SECONDS)
+        sleep(pause)
+        pause = min(pause * 1.2, _LONGEST_LOOK_SECONDS)
     return seen
 
 

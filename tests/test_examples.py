@@ -183,10 +183,10 @@ def archived_bytes(archive):
 
 @pytest.mark.prefect
 @pytest.mark.slow
-def test_a_flow_of_ones_own_ensures_a_model(example, tmp_path):
+def test_a_flow_of_ones_own_ensures_a_model(example, prefect_home):
     done = example(
         "call_from_a_flow.py",
-        PREFECT_HOME=str(tmp_path / "prefect"),
+        PREFECT_HOME=str(prefect_home / "prefect"),
         PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="120",
     )
     assert done.returncode == 0, done.stderr

@@ -118,7 +118,8 @@ def read_ecosystem(env: Mapping[str, str]) -> Reading:
 def _read(variables: Mapping[str, str], origin: str) -> Reading:
     ours = {name.lower(): value for name, value in variables.items() if value and name.upper().startswith(PREFIX)}
     known = {definition.env_name.lower(): definition for definition in definitions()}
-    parsed = _Variables({name: value for name, value in ours.items() if name in known})()
+    said = {name: value for name, value in ours.items() if name in known}
+    parsed = _Variables(said)() if said else {}
     env_names = {definition.name: definition.env_name for definition in definitions()}
     given = {name: Given(value, env_names[name], origin) for name, value in _dotted(parsed)}
     names = set(env_names.values())
