@@ -1,6 +1,7 @@
 """The history under Prefect: shipped at the end of each run, tended and reported in runs of their own.
 
-With `commands/` the only place where the domain and analytics meet: settings go in, plain values come out.
+With `commands/` the only place where the domain and analytics meet: settings go in, plain values come out. What its
+tasks return is named in quotation marks, so that runs that only ship do not load what answers questions and draws.
 """
 
 from collections.abc import Iterator
@@ -63,7 +64,7 @@ def ship(workspace: Workspace) -> None:
 
 # Never cached: what it does is the point of it.
 @task(name="tend", cache_policy=NO_CACHE, persist_result=False)
-def tend_history(workspace: Workspace, tidy: bool | None) -> analytics.Tended | None:
+def tend_history(workspace: Workspace, tidy: bool | None) -> "analytics.Tended | None":
     """Ship, put days in order, delete what is too old, publish; None when somebody else on this machine is at it.
 
     Raises:
@@ -82,7 +83,7 @@ def tend_history(workspace: Workspace, tidy: bool | None) -> analytics.Tended | 
 
 
 @task(name="report", cache_policy=NO_CACHE, persist_result=False)
-def report_history(workspace: Workspace, days: float, zone: str, output: Path) -> analytics.Report:
+def report_history(workspace: Workspace, days: float, zone: str, output: Path) -> "analytics.Report":
     """Ask the history everything that the page shows, show it, and write it to a file.
 
     Raises:

@@ -263,6 +263,10 @@ def test_values_and_decisions_load_only_what_they_are_made_of(name):
     } | {*sys.stdlib_module_names}
 
 
+def test_a_run_that_fetches_does_not_wait_for_what_answers_questions():
+    assert not loaded_by("import flows.ensure_models") & {"duckdb", "polars", "pandera", "altair", "vl_convert"}
+
+
 def test_every_name_of_the_face_is_there():
     told = run_program(
         "import availability\nprint([bool(getattr(availability, name)) for name in availability.__all__])"
