@@ -30,7 +30,8 @@ class Api:
     """A server, asked over HTTP as the UI does."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=30)
+        # A server on SQLite may wait for its own lock for a minute before it goes on: its clients are as patient.
+        self._client = httpx.Client(base_url=url, timeout=PATIENCE_SECONDS)
 
     def get(self, path: str) -> Any:
         return self._ask("GET", path).raise_for_status().json()
