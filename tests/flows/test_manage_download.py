@@ -17,7 +17,7 @@ from flows.manage_download import manage_download
 from service.faults import Fault
 from tests.builders import CONFIG, KIB, WEIGHTS, write_tiny_model
 from tests.flows.conftest import EndedRun
-from tests.prefect_api import wait_for
+from tests.prefect_api import PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.prefect
 
@@ -92,7 +92,7 @@ def test_a_cancel_ends_the_wait_for_a_retry_at_once(run, hub, monkeypatch):
         wait_for(lambda: [one for one in downloads() if "another attempt" in (one.as_dict()["waiting"] or "")])
         assert cancel(TINY)
         # Its bound is for failures: the wait itself would take ten minutes.
-        ended = future.result(timeout=60)
+        ended = future.result(timeout=PATIENCE_SECONDS)
     assert ended.state.type == "CANCELLED"
     assert ended.outcome.attempts == 1
     (state,) = (task["state"] for task in ended.tasks if task["name"] == f"download {TINY}")
