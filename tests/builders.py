@@ -105,6 +105,16 @@ def run_program(program: str, *arguments: object) -> str:
     return done.stdout
 
 
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def until(condition: Callable[[], object], *, seconds: float = 20.0) -> None:
     """Wait until a condition holds that another thread or process brings about; its bound is for failures only."""
     end = time.monotonic() + seconds

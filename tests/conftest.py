@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from deployments.processes import free_port
+
 _FOREIGN = re.compile(r"(ENHANCED_MODEL|HF|HUGGING_?FACE|PREFECT)_.*|(HTTP|HTTPS|ALL|NO)_PROXY", re.IGNORECASE)
 _START_SECONDS = 120
 _SYSTEM_SECONDS = 900
@@ -96,7 +98,7 @@ def serving(database):
     from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL, temporary_settings  # noqa: PLC0415
 
     with temporary_settings({PREFECT_SERVER_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{database}"}):
-        server = SubprocessASGIServer()
+        server = SubprocessASGIServer(port=free_port())
         server.start(_START_SECONDS)
         try:
             yield server.api_url

@@ -27,7 +27,7 @@ from availability.settings import load_settings
 from availability.status import Availability
 from availability.transfer.meter import Progress
 from availability.workspace import Workspace
-from tests.builders import CONFIG, NESTED, WEIGHTS, file_record, listing_of, no_deadline, random_bytes
+from tests.builders import CONFIG, NESTED, WEIGHTS, Clock, file_record, listing_of, no_deadline, random_bytes
 
 NOBODY = Catalog()
 CONTENTS = {CONFIG: b"{}\n", NESTED: b"a\n", WEIGHTS: random_bytes(995)}
@@ -406,17 +406,9 @@ def test_a_record_shows_in_the_time_of_the_root_of_all_records(here):
 # --- an answer is given again while it is young ------------------------------------------------------------
 
 
-class Clock:
-    def __init__(self):
-        self.now = time.time()
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock(here):
-    ticking = Clock()
+    ticking = Clock(time.time())
     here.__dict__["_overviews"] = Overviews(here, now=ticking)
     return ticking
 

@@ -15,16 +15,6 @@ FILES = {path: file_record(content, path) for path, content in CONTENTS.items()}
 LISTING = listing_of(*FILES.values())
 
 
-class Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
 class Bytes:
     """A body out of memory."""
 

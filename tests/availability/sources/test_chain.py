@@ -19,8 +19,8 @@ from availability.errors import (
 from availability.model import ModelId
 from availability.sources.chain import ChainPolicy, chain_of
 from availability.sources.member import MOST_CONNECTIONS, PROBATION_BYTES
-from tests.availability.sources.shelves import CONTENTS, FILES, LARGE, LISTING, SMALL, Clock, Shelf, chain_over, taken
-from tests.builders import MIB, flipped
+from tests.availability.sources.shelves import CONTENTS, FILES, LARGE, LISTING, SMALL, Shelf, chain_over, taken
+from tests.builders import MIB, Clock, flipped
 
 MODEL = ModelId("org/tiny")
 DOWN = SourceUnavailableError("it is down", kind="unreachable")

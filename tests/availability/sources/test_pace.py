@@ -6,8 +6,8 @@ from availability.errors import SourceUnavailableError
 from availability.model import ModelId
 from availability.sources.body import LeftError
 from availability.sources.chain import ChainPolicy
-from tests.availability.sources.shelves import FILES, LARGE, LISTING, Clock, Shelf, chain_over, taken
-from tests.builders import KIB, MIB
+from tests.availability.sources.shelves import FILES, LARGE, LISTING, Shelf, chain_over, taken
+from tests.builders import KIB, MIB, Clock
 
 MODEL = ModelId("org/tiny")
 FAST, SLOW = 10 * MIB, 10 * KIB

@@ -9,8 +9,7 @@ from availability.errors import FileNotServedError, SourceUnavailableError
 from availability.model import FileRecord, ModelId
 from availability.sources.twins import TwinSource
 from service.snapshots import find_snapshot
-from tests.availability.sources.shelves import Clock
-from tests.builders import MIB, WEIGHTS, listing_of, stored_bytes, write_tiny_model
+from tests.builders import MIB, WEIGHTS, Clock, listing_of, stored_bytes, write_tiny_model
 
 OTHER = ModelId("org/other")
 

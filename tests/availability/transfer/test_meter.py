@@ -8,19 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from availability.transfer.meter import Meter, Progress
-from tests.builders import no_deadline
-
-
-class Clock:
-    now = 50.0
-
-    def __call__(self):
-        return self.now
+from tests.builders import Clock, no_deadline
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(50.0)
 
 
 @pytest.fixture
@@ -116,7 +109,7 @@ def test_more_than_the_plan_leaves_no_negative_time(meter, clock):
 @no_deadline
 @given(st.lists(st.tuples(st.floats(0.001, 3), st.integers(0, 10**9)), min_size=1, max_size=60))
 def test_the_speed_lies_between_the_slowest_and_the_fastest_stretch(steps):
-    clock = Clock()
+    clock = Clock(50.0)
     meter = Meter(clock=clock)
     meter.progress()
     speeds = []

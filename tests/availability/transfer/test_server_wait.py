@@ -6,16 +6,7 @@ from hypothesis import strategies as st
 
 from availability.errors import BudgetSpentError, RateLimitedError
 from availability.transfer.worker import ServerWait
-
-
-class Clock:
-    """Shows what it is set to."""
-
-    def __init__(self, now=100.0):
-        self.now = now
-
-    def __call__(self):
-        return self.now
+from tests.builders import Clock
 
 
 @given(st.floats(0, 1e7), st.integers(1, 5))
