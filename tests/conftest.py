@@ -98,7 +98,9 @@ def serving(database):
     from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL, temporary_settings  # noqa: PLC0415
 
     with temporary_settings({PREFECT_SERVER_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{database}"}):
-        server = SubprocessASGIServer(port=free_port())
+        # Made without a port it is the one that threads find, which do not see these settings.
+        server = SubprocessASGIServer()
+        server.port = free_port()
         server.start(_START_SECONDS)
         try:
             yield server.api_url
