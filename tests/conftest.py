@@ -111,6 +111,7 @@ def serving(database):
 @pytest.fixture(scope="session")
 def prefect_server(prefect_database, tmp_path_factory):
     """A real server, started once and only when a test asks for it: the address of its API."""
+    from prefect.logging.handlers import APILogHandler  # noqa: PLC0415
     from prefect.settings import (  # noqa: PLC0415  seconds, which most tests need not wait for
         PREFECT_API_URL,
         PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
@@ -125,6 +126,7 @@ def prefect_server(prefect_database, tmp_path_factory):
     kept = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_RESULTS_PERSIST_BY_DEFAULT: True}
     with serving(database) as address, temporary_settings({**kept, PREFECT_API_URL: address}):
         yield address
+        APILogHandler().flush()  # what is still on its way would look for the server long after its end
 
 
 @pytest.fixture
