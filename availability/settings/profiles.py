@@ -30,7 +30,8 @@ PROFILES: Mapping[str, Mapping[str, object]] = {
     },
 }
 
-_FOLDERS = ("storage.models_directory", "storage.cache_directory")
+_SIGNS_OF_MODELS = ("begun", "records")
+"""The folders of a state that something is in as soon as it knows a model; see `availability.workspace`."""
 
 
 def profile_defaults(chosen: Mapping[str, Given]) -> dict[str, Given]:
@@ -53,12 +54,17 @@ def wrong_folders(settings: Settings) -> Iterator[tuple[str, str]]:
     state = settings.storage.cache_directory.resolve()
     if store == state or store in state.parents or state in store.parents:
         yield "storage.cache_directory", f"a folder that is neither inside the store {store} nor around it"
-    for setting, folder in zip(_FOLDERS, (store, state), strict=True):
+    # The history may come to a state first, by a program that reports loads or a run that tidies; they mark nothing.
+    signs = [state / name for name in _SIGNS_OF_MODELS]
+    for setting, folder, in_use, free in (
+        ("storage.models_directory", store, [store], "is new, empty"),
+        ("storage.cache_directory", state, signs, "knows no model"),
+    ):
         ours = _is_development(folder)
         if settings.profile == "production" and ours:
             yield setting, "a folder that the profile development did not make"
-        if settings.profile == "development" and not ours and _holds_something(folder):
-            yield setting, "a folder that is new, empty or made by the profile development"
+        if settings.profile == "development" and not ours and any(map(_holds_something, in_use)):
+            yield setting, f"a folder that {free} or was made by the profile development"
 
 
 def claim_folders(settings: Settings) -> None:

@@ -6,7 +6,10 @@ import pytest
 from huggingface_hub import constants, scan_cache_dir
 
 from availability.errors import SettingsError
+from availability.record import SnapshotRecord
 from availability.settings import PROFILES, claim_folders, effective, load_settings
+from availability.workspace import Workspace
+from tests.builders import file_record, listing_of
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +111,17 @@ def test_development_refuses_a_store_it_did_not_make(tmp_path):
     (tmp_path / ".local/development").symlink_to(tmp_path)
     for store in ("real", ".local/development/real"):
         message = refusal({"storage.models_directory": store}, **DEVELOPMENT).message
-        assert "expected a folder that is new, empty or made by the profile development" in message
+        assert "expected a folder that is new, empty or was made by the profile development" in message
+
+
+def test_development_refuses_a_state_that_knows_a_model_of_production():
+    listing = listing_of(file_record(b"weights"))
+    begun, recorded = (Workspace(load({"storage.models_directory": name})) for name in ("begun", "recorded"))
+    begun.begun.keep(listing)
+    recorded.records.update(listing.model, listing.commit, lambda _: SnapshotRecord(listing))
+    for state in (begun.state, recorded.state):
+        message = refusal({"storage.models_directory": "new", "storage.cache_directory": state}, **DEVELOPMENT).message
+        assert "expected a folder that knows no model or was made by the profile development" in message
 
 
 @pytest.mark.parametrize("named", ["storage.models_directory", "storage.cache_directory"])

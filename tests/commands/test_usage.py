@@ -13,6 +13,7 @@ import analytics
 from analytics.spool import TENDING, Spool
 from availability import open_workspace, status, usage
 from commands.shipping import LOG, REST_SECONDS, start_shipper
+from deployments.documents import ROOT
 from tests.commands.running import run, run_installed
 from tests.prefect_api import wait_for
 
@@ -113,6 +114,22 @@ def test_tending_brings_the_figures_that_a_status_tells():
     assert told["last_used"] is not None
     assert "uses a day" in run("status").stdout
     assert run("usage", "tend").stdout == "0 events shipped, 0 refused\n"
+
+
+@pytest.mark.parametrize("first", ["the history is tended", "a program reports a load"])
+def test_what_comes_to_the_history_first_does_not_keep_development_out(hub, tmp_path, monkeypatch, first):
+    monkeypatch.setenv("ENHANCED_MODEL_PROFILE", "development")
+    monkeypatch.setenv("ENHANCED_MODEL_STORAGE_MODELS_DIRECTORY", str(tmp_path / "mine"))
+    monkeypatch.setenv("ENHANCED_MODEL_HUB_ENDPOINT", hub.url)
+    monkeypatch.setenv("ENHANCED_MODEL_CATALOG", str(ROOT / "deployments/catalog.sample.yaml"))
+    if first == "the history is tended":
+        run("usage", "tend")
+    else:
+        usage._forget()
+        with usage.load(TINY):
+            pass
+    assert [*(tmp_path / "mine.availability").iterdir()]
+    assert run("ensure", TINY).exit_code == 0
 
 
 # --- the process that a command leaves behind -----------------------------------------------------------
