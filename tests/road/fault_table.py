@@ -53,7 +53,8 @@ class Row:
 
 
 RETRY = {"download.max_retries": 1}
-IMPATIENT = {"download.stall_seconds": 1}
+IMPATIENT = {"download.stall_seconds": 4}
+"""Longer than a busy machine lets a hub pause that does its best."""
 CDN = {"cdn": True}
 
 
