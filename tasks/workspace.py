@@ -6,6 +6,7 @@ from typing import cast
 
 from prefect.blocks.system import Secret
 
+from availability.history import Attempt
 from availability.logs import set_levels
 from availability.settings import Settings, load_settings
 from availability.sources.account import BreakerChange
@@ -31,13 +32,16 @@ def open_workspace(overrides: Mapping[str, object]) -> Workspace:
     settings = load_settings(overrides)
     set_levels(settings)
     tell_disagreements(settings)
-    context = copy_context()
+    context, opener = copy_context(), attempt_of_run()
+
+    def attempt() -> Attempt | None:
+        # A thread that brings bytes knows of no run; what it records belongs to the one that opened the workspace.
+        return attempt_of_run() or opener
 
     def on_breaker(change: BreakerChange) -> None:
-        # In whatever thread bytes come; the event belongs to the run that opened the workspace.
         context.copy().run(tell_breaker, change)
 
-    return Workspace(settings, _token(settings), attempt=attempt_of_run, secret=secret_of_run, on_breaker=on_breaker)
+    return Workspace(settings, _token(settings), attempt=attempt, secret=secret_of_run, on_breaker=on_breaker)
 
 
 def secret_of_run(reference: str) -> str:

@@ -78,16 +78,19 @@ class EndedRun:
         return json.loads(self.artifacts[key]["data"])
 
     def event(self, name: str) -> dict[str, Any]:
-        """Its only event of this name, which may take its time on the way."""
-        wait_for(lambda: self.api.events(self.id, name))
-        (only,) = self.told(name)
+        """Its only event of this name."""
+        (only,) = self.told(name, at_least=1)
         return only
 
-    def told(self, name: str) -> list[dict[str, Any]]:
-        """Its events of this name, once all have arrived that were sent until now."""
+    def told(self, name: str, *, at_least: int = 0) -> list[dict[str, Any]]:
+        """Its events of this name, once as many have arrived as there must be, and one that is sent now.
+
+        They nearly always arrive in their order, but nobody promises it.
+        """
         mark = f"test.{uuid4()}"
         emit_event(event="test.mark", resource={"prefect.resource.id": mark})
         wait_for(lambda: self.api.post("/events/filter", filter={"resource": {"id": [mark]}})["events"])
+        wait_for(lambda: len(self.api.events(self.id, name)) >= at_least)
         return self.api.events(self.id, name)
 
     def progress_events(self, *, last: str) -> list[dict[str, Any]]:

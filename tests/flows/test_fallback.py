@@ -81,7 +81,7 @@ def test_with_auto_a_stand_in_is_taken_named_and_told_and_it_ends_by_itself(run,
     assert (first["way"], first["stand-in"], first["taken"]) == ("alternative_model", TWIN, "by policy")
     assert (first["compatibility"], first["capability"], first["requirement"]) == (0.9, 1, 1)
     assert second["way"] == "download_and_retry"
-    (event,) = ended.told("model.fallback")
+    event = ended.event("model.fallback")
     assert (event["payload"]["substitute"], event["payload"]["error_kind"]) == (TWIN, "network")
     assert "what is lost" in first
 
@@ -91,7 +91,7 @@ def test_with_auto_a_stand_in_is_taken_named_and_told_and_it_ends_by_itself(run,
     hub.faults.clear()
     back = run(models=[WANTED])
     assert back.state.message == "1 of 1 models verified"
-    (over,) = back.told("model.fallback.outcome")
+    over = back.event("model.fallback.outcome")
     assert over["payload"]["decision_id"] == event["payload"]["decision_id"]
     assert (over["payload"]["success"], over["payload"]["substitute"]) == (True, TWIN)
     assert [*open_workspace().decisions.all()] == []
@@ -163,9 +163,9 @@ def test_ask_is_a_form_in_the_run_with_the_decision_and_what_is_answered_holds(a
     assert "Without an answer within 60 minutes nobody stands in." in description
     assert "| org/twin | 0.96 | ready |" in description
     assert ended.state.name == "Substituted"
-    (approval,) = ended.told("model.approval")
+    approval = ended.event("model.approval")
     assert (approval["payload"]["success"], approval["payload"]["decided_by"]) == (True, "person")
-    (event,) = ended.told("model.fallback")
+    event = ended.event("model.fallback")
     assert (event["payload"]["substitute"], event["payload"]["decided_by"]) == (TWIN, "person")
     # It holds: nobody is asked again.
     assert run(models=[WANTED]).state.name == "Substituted"
@@ -188,7 +188,7 @@ def test_without_an_answer_in_time_the_default_is_taken(run, hub, catalog, monke
     hub.faults.append(REFUSES)
     ended = run(models=[WANTED])
     assert (ended.state.type, ended.state.name) == ("FAILED", "Failed" if default == "decline" else "Substituted")
-    (approval,) = ended.told("model.approval")
+    approval = ended.event("model.approval")
     assert (approval["payload"]["success"], approval["payload"]["decided_by"]) == (default == "accept", "default")
 
 

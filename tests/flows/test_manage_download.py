@@ -65,7 +65,7 @@ def test_a_pause_ends_the_run_as_paused_and_says_who_did_it(manage, running):
     order = open_workspace().orders.standing(OrderKind.PAUSE, parse_model_id(TINY))
     assert f"({ordered.id})" in order.by
     # The run that takes the order and the run that follows it tell of one and the same event.
-    (told,) = ordered.told("model.controlled") + ended.told("model.controlled")
+    (told,) = wait_for(lambda: ordered.told("model.controlled") + ended.told("model.controlled"))
     payload = told["payload"]
     assert (payload["action"], payload["model_id"], payload["actor"]) == ("pause", TINY, order.by)
     assert told["id"] == order.order_id
@@ -77,7 +77,7 @@ def test_what_the_command_line_orders_is_told_by_the_run_that_follows_it(running
     cancel(TINY)
     ended = running.result()
     assert (ended.state.type, ended.state.name) == ("CANCELLED", "Cancelled")
-    told = {event["payload"]["action"]: event["payload"] for event in ended.told("model.controlled")}
+    told = {event["payload"]["action"]: event["payload"] for event in ended.told("model.controlled", at_least=2)}
     assert told.keys() == {"limit", "cancel"}
     assert told["limit"]["details"]["value"] == 0.1
     assert {payload["actor"] for payload in told.values()} == {current_user()}

@@ -3,6 +3,8 @@
 import pytest
 from prefect.blocks.system import Secret
 
+import analytics
+from availability import open_workspace
 from flows.probe_sources import probe_sources
 from service.faults import Fault, FaultyHub
 from tasks.workspace import secret_of_run
@@ -28,7 +30,7 @@ def probe(api, **parameters):
 def breakers(ended, server):
     return [
         (event["payload"]["action"], event["payload"]["details"]["strikes"])
-        for event in ended.told("source.breaker")
+        for event in ended.told("source.breaker", at_least=1)
         if event["payload"]["source"] == server.url.removeprefix("http://")
     ]
 
@@ -55,11 +57,14 @@ def test_a_lie_opens_the_breaker_and_a_right_answer_closes_it_again_and_both_are
     assert breakers(again, mirror) == [("closed", 1)]
 
 
-def test_a_download_tells_it_too(run, mirror):
+def test_a_download_tells_it_too_and_the_history_knows_whose_it_was(run, mirror):
     mirror.faults.append(Fault("flip", "/resolve/"))
     ended = run(models=[TINY])
     assert ended.state.is_completed()
     assert breakers(ended, mirror) == [("open", 1)]
+    with analytics.connect(open_workspace().settings.history_url) as history:
+        told = history.table("select kind, run_id from events where kind in ('breaker', 'download')").rows
+    assert {*told} == {("breaker", ended.id), ("download", ended.id)}
 
 
 def test_when_nobody_answers_the_run_fails(api, run, hub):

@@ -314,7 +314,7 @@ def test_who_has_waited_long_enough_is_answered_as_it_stands(here):
 def test_every_request_is_told_as_an_event(api):
     ensure(TINY)
     ended = EndedRun(api, request_model(TINY, return_state=True))
-    (event,) = wait_for(lambda: ended.told("model.requested"))
+    event = ended.event("model.requested")
     assert event["payload"]["action"] == "model_ready"
     assert event["payload"]["success"]
     assert event["resource"]["prefect.resource.id"] == "model.org/tiny"
